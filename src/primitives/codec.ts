@@ -1,0 +1,217 @@
+/**
+ * Strict binary reading and writing, the base of every wire and disk format.
+ * Integers are little-endian unless the name says `be`; CompactSize is Bitcoin's, shortest form only.
+ */
+
+import { concatBytes } from './bytes.ts'
+
+/** Bytes that do not follow their format. Caught only where bytes enter the program. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError'
+}
+
+export class ByteReader {
+  #offset = 0
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#offset
+  }
+
+  #take(length: number): number {
+    if (length > this.remaining) throw new DecodeError(`truncated: ${length} bytes wanted`)
+    const at = this.#offset
+    this.#offset += length
+    return at
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1))
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true)
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true)
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true)
+  }
+
+  u32be(): number {
+    return this.#view.getUint32(this.#take(4), false)
+  }
+
+  u64be(): bigint {
+    return this.#view.getBigUint64(this.#take(8), false)
+  }
+
+  /** A u64 that must fit a safe integer: heights and times. @throws DecodeError above 2^53 - 1. */
+  safeU64(): number {
+    const value = this.u64()
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new DecodeError('integer above 2^53 - 1')
+    return Number(value)
+  }
+
+  bool(): boolean {
+    const value = this.u8()
+    if (value > 1) throw new DecodeError('boolean is neither 0 nor 1')
+    return value === 1
+  }
+
+  /** A view of the next `length` bytes; it shares memory with the input. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length)
+    return this.#bytes.subarray(at, at + length)
+  }
+
+  /** Bytes that have already been read, between two offsets. */
+  slice(from: number, to: number): Uint8Array {
+    return this.#bytes.subarray(from, to)
+  }
+
+  /** Bitcoin's CompactSize. @throws DecodeError when it is not the shortest form or above `max`. */
+  compactSize(max: number): number {
+    const first = this.u8()
+    let value: number
+    if (first < 0xfd) value = first
+    else if (first === 0xfd) {
+      value = this.u16()
+      if (value < 0xfd) throw new DecodeError('non-canonical CompactSize')
+    } else if (first === 0xfe) {
+      value = this.u32()
+      if (value < 0x10000) throw new DecodeError('non-canonical CompactSize')
+    } else {
+      throw new DecodeError('CompactSize above 2^32')
+    }
+    if (value > max) throw new DecodeError(`count ${value} above the limit ${max}`)
+    return value
+  }
+
+  /** A byte string behind its CompactSize length, at most `maxBytes` long. */
+  varBytes(maxBytes: number): Uint8Array {
+    return this.bytes(this.compactSize(maxBytes))
+  }
+
+  /** CompactSize count, then that many items. */
+  list<T>(maxCount: number, item: (reader: ByteReader) => T): T[] {
+    const count = this.compactSize(maxCount)
+    const out: T[] = []
+    for (let i = 0; i < count; i++) out.push(item(this))
+    return out
+  }
+
+  utf8(maxBytes: number): string {
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(this.varBytes(maxBytes))
+    } catch (cause) {
+      if (cause instanceof DecodeError) throw cause
+      throw new DecodeError('not UTF-8', { cause })
+    }
+  }
+
+  /** @throws DecodeError when bytes are left over. */
+  end(): void {
+    if (this.remaining !== 0) throw new DecodeError(`${this.remaining} trailing bytes`)
+  }
+}
+
+export class ByteWriter {
+  readonly #parts: Uint8Array[] = []
+
+  #put(length: number, write: (view: DataView) => void): this {
+    const part = new Uint8Array(length)
+    write(new DataView(part.buffer))
+    this.#parts.push(part)
+    return this
+  }
+
+  u8(value: number): this {
+    return this.#put(1, (view) => view.setUint8(0, value))
+  }
+
+  u16(value: number): this {
+    return this.#put(2, (view) => view.setUint16(0, value, true))
+  }
+
+  u32(value: number): this {
+    return this.#put(4, (view) => view.setUint32(0, value, true))
+  }
+
+  u64(value: bigint): this {
+    return this.#put(8, (view) => view.setBigUint64(0, value, true))
+  }
+
+  u32be(value: number): this {
+    return this.#put(4, (view) => view.setUint32(0, value, false))
+  }
+
+  u64be(value: bigint): this {
+    return this.#put(8, (view) => view.setBigUint64(0, value, false))
+  }
+
+  safeU64(value: number): this {
+    return this.u64(BigInt(value))
+  }
+
+  bool(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#parts.push(value)
+    return this
+  }
+
+  compactSize(value: number): this {
+    if (value < 0xfd) return this.u8(value)
+    if (value < 0x10000) return this.u8(0xfd).u16(value)
+    return this.u8(0xfe).u32(value)
+  }
+
+  varBytes(value: Uint8Array): this {
+    return this.compactSize(value.length).bytes(value)
+  }
+
+  list<T>(items: readonly T[], item: (writer: ByteWriter, value: T) => void): this {
+    this.compactSize(items.length)
+    for (const value of items) item(this, value)
+    return this
+  }
+
+  utf8(value: string): this {
+    return this.varBytes(new TextEncoder().encode(value))
+  }
+
+  finish(): Uint8Array {
+    return concatBytes(...this.#parts)
+  }
+}
+
+/** Runs a decoder over a whole byte string. @throws DecodeError, also when bytes are left over. */
+export function decodeAll<T>(bytes: Uint8Array, decode: (reader: ByteReader) => T): T {
+  const reader = new ByteReader(bytes)
+  const value = decode(reader)
+  reader.end()
+  return value
+}
+
+/** Runs an encoder into a fresh byte string. */
+export function encodeWith(encode: (writer: ByteWriter) => void): Uint8Array {
+  const writer = new ByteWriter()
+  encode(writer)
+  return writer.finish()
+}
