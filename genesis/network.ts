@@ -1,0 +1,128 @@
+/**
+ * A network as data: the genesis file. Its canonical form (sorted keys, no spaces) is hashed into the
+ * chain id, which is in everything that anybody signs. Parsed strictly: an unknown key is an error.
+ */
+
+import { z } from 'zod'
+import { decodeHeader } from '../src/bitcoin/header.ts'
+import type { ChainParams } from '../src/chain/params.ts'
+import { hexToBytes, utf8 } from '../src/primitives/bytes.ts'
+import { type Hash32, hash32FromBytes, toXOnlyKey } from '../src/primitives/hashes.ts'
+import { isXOnlyKey } from '../src/primitives/secp256k1.ts'
+import { taggedHash } from '../src/primitives/sha256.ts'
+import { sats } from '../src/primitives/units.ts'
+
+/** A genesis file that is not one. The message names the field. */
+export class GenesisError extends Error {
+  override readonly name = 'GenesisError'
+}
+
+const publicKey = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .refine((hex) => isXOnlyKey(hexToBytes(hex)), 'not a point on the curve')
+const amount = z.number().int().min(0).max(21e14)
+const count = z.number().int().min(0).max(0xffff_ffff)
+
+const genesisSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]{1,32}$/),
+  addressPrefix: z.string().regex(/^[a-z]{2,5}$/),
+  l1: z.strictObject({
+    network: z.enum(['mainnet', 'testnet4', 'signet', 'regtest']),
+    checkpoint: z.strictObject({ height: count, header: z.string().regex(/^[0-9a-f]{160}$/) }),
+  }),
+  /** Any 32 bytes; makes networks with equal parameters different. */
+  salt: z.string().regex(/^[0-9a-f]{64}$/),
+  validators: z.array(publicKey).min(4).max(100),
+  signingThreshold: z.number().int().min(2).max(100),
+  minBlockIntervalMs: z.number().int().min(1).max(60_000),
+  heartbeatMs: z.number().int().min(0).max(3_600_000),
+  peg: z.strictObject({
+    l1Depth: z.number().int().min(1).max(1000),
+    depositTiers: z
+      .array(z.strictObject({ aboveSats: amount, extraHeaders: z.number().int().min(1).max(2016) }))
+      .max(16),
+    minDepositSats: amount.min(1000),
+    minReleaseSats: amount.min(1000),
+    feeRateFloor: z.number().int().min(1000).max(10_000_000),
+    feeRateCeiling: z.number().int().min(1000).max(10_000_000),
+    batchIntervalMs: z.number().int().min(0).max(86_400_000),
+    batchReleasesMax: z.number().int().min(1).max(500),
+    openBatchesMax: z.number().int().min(1).max(16),
+    recovery: z.strictObject({
+      delayBlocks: z.number().int().min(1).max(65_535),
+      threshold: z.number().int().min(1).max(16),
+      keys: z.array(publicKey).min(1).max(16),
+    }),
+  }),
+})
+
+export type Genesis = z.infer<typeof genesisSchema>
+
+/** @throws GenesisError */
+export function parseGenesis(json: unknown): Genesis {
+  const parsed = genesisSchema.safeParse(json)
+  if (!parsed.success) throw new GenesisError(z.prettifyError(parsed.error))
+  const genesis = parsed.data
+  const { recovery, feeRateFloor, feeRateCeiling } = genesis.peg
+  const distinct = new Set(genesis.validators).size === genesis.validators.length
+  if (!distinct) throw new GenesisError('validators: a key appears twice')
+  if (genesis.signingThreshold > genesis.validators.length) {
+    throw new GenesisError('signingThreshold: more than there are validators')
+  }
+  if (recovery.threshold > recovery.keys.length) {
+    throw new GenesisError('peg.recovery.threshold: more than there are keys')
+  }
+  if (feeRateFloor > feeRateCeiling) {
+    throw new GenesisError('peg.feeRateFloor: above feeRateCeiling')
+  }
+  return genesis
+}
+
+/** Tagged hash of the canonical genesis file. */
+export function chainId(genesis: Genesis): Hash32 {
+  return hash32FromBytes(taggedHash('causeway/chain', utf8(canonicalJson(genesis))))
+}
+
+/** JSON with sorted keys and no spaces (RFC 8785 for the values that occur here). */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`)
+    return `{${entries.join(',')}}`
+  }
+  return JSON.stringify(value)
+}
+
+export function chainParams(genesis: Genesis): ChainParams {
+  const { peg } = genesis
+  const header = hexToBytes(genesis.l1.checkpoint.header)
+  decodeHeader(header)
+  const id = chainId(genesis)
+  return {
+    name: genesis.name,
+    chainId: id,
+    paramsHash: hash32FromBytes(taggedHash('causeway/params', hexToBytes(id))),
+    addressPrefix: genesis.addressPrefix,
+    l1Network: genesis.l1.network,
+    l1Checkpoint: { height: genesis.l1.checkpoint.height, header },
+    validators: genesis.validators.map(toXOnlyKey),
+    signingThreshold: genesis.signingThreshold,
+    minBlockIntervalMs: genesis.minBlockIntervalMs,
+    heartbeatMs: genesis.heartbeatMs,
+    peg: {
+      l1Depth: peg.l1Depth,
+      depositTiers: peg.depositTiers.map((tier) => ({ ...tier, aboveSats: sats(tier.aboveSats) })),
+      minDepositSats: sats(peg.minDepositSats),
+      minReleaseSats: sats(peg.minReleaseSats),
+      feeRateFloor: peg.feeRateFloor,
+      feeRateCeiling: peg.feeRateCeiling,
+      batchIntervalMs: peg.batchIntervalMs,
+      batchReleasesMax: peg.batchReleasesMax,
+      openBatchesMax: peg.openBatchesMax,
+      recovery: { ...peg.recovery, keys: peg.recovery.keys.map(toXOnlyKey) },
+    },
+  }
+}

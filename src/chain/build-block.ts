@@ -1,0 +1,114 @@
+/**
+ * Building a block on a state: the same transition that checks it, then the commitments. The L1
+ * section and the transactions come from the caller; whatever the rules refuse is the caller's bug.
+ */
+
+import { type BlockHeader, verifyProofOfWork } from '../bitcoin/header.ts'
+import { merkleRoot } from '../bitcoin/merkle.ts'
+import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
+import { ok, type Rejection, type Result } from '../primitives/result.ts'
+import type { Block } from './block.ts'
+import { buildCoinbase } from './coinbase.ts'
+import type { ChainState } from './connect-block.ts'
+import type { ScriptCache } from './connect-transaction.ts'
+import { extensionHash } from './extension.ts'
+import { type L1Section, l1SectionHash } from './l1-section.ts'
+import { BLOCK_BITS, BLOCK_VERSION, type ChainParams } from './params.ts'
+import { getPegBooks } from './peg/books.ts'
+import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
+import { connectKeyEpoch } from './peg/key-epochs.ts'
+import { connectL1Headers } from './peg/l1-headers.ts'
+import { StateOverlay } from './state.ts'
+import { stateRoot, updateStateTrie } from './state-trie.ts'
+import { headerTimeAfter } from './tip.ts'
+import { applyContent } from './transition.ts'
+import { validatorSetHashOf } from './validators.ts'
+
+export interface BlockPlan {
+  readonly view: number
+  readonly proposer: number
+  readonly timeMs: number
+  readonly feeRate: number
+  readonly l1Section: L1Section
+  /** From the mempool: no coinbase, no mint. */
+  readonly transactions: readonly Transaction[]
+  readonly payoutScript: Uint8Array
+}
+
+/** The finished block, or why its content is not valid on this state. */
+export function buildBlock(
+  params: ChainParams,
+  state: ChainState,
+  plan: BlockPlan,
+  cache?: ScriptCache,
+): Result<Block, Rejection> {
+  const mint = buildMint(params, state, plan.l1Section)
+  if (!mint.ok) return mint
+  const transactions = [...mint.value, ...plan.transactions]
+  const overlay = new StateOverlay(state.view)
+  const { timeMs, feeRate, l1Section } = plan
+  const content = { timeMs, feeRate, l1Section, transactions }
+  const applied = applyContent(overlay, params, state.tip, content, cache)
+  if (!applied.ok) return applied
+
+  const books = getPegBooks(overlay)
+  const height = state.tip.height + 1
+  const validatorSetHash = validatorSetHashOf(params)
+  const extension = {
+    height,
+    view: plan.view,
+    timeMs,
+    proposer: plan.proposer,
+    stateRoot: stateRoot(updateStateTrie(state.trie, overlay.delta())),
+    validatorSetHash,
+    nextValidatorSetHash: validatorSetHash,
+    paramsHash: params.paramsHash,
+    l1Height: books.l1Height,
+    l1Hash: books.l1Hash,
+    l1SectionHash: l1SectionHash(l1Section),
+    feeRate,
+    totals: applied.value.totals,
+  }
+  const coinbase = buildCoinbase({
+    height,
+    fees: applied.value.fees,
+    payoutScript: plan.payoutScript,
+    extensionHash: extensionHash(extension),
+    others: transactions,
+  })
+  const all = [coinbase, ...transactions]
+  const header = grind({
+    version: BLOCK_VERSION,
+    previousHash: state.tip.hash,
+    merkleRoot: merkleRoot(all.map(transactionId)).root,
+    time: headerTimeAfter(state.tip, timeMs),
+    bits: BLOCK_BITS,
+    nonce: 0,
+  })
+  return ok({ header, extension, l1Section, transactions: all })
+}
+
+/** The mint transaction that the section's deposits give, if any. */
+function buildMint(
+  params: ChainParams,
+  state: ChainState,
+  section: L1Section,
+): Result<readonly Transaction[], Rejection> {
+  if (section.deposits.length === 0) return ok([])
+  const scratch = new StateOverlay(state.view)
+  const headers = connectL1Headers(scratch, params, section.headers)
+  if (!headers.ok) return headers
+  for (const announcement of section.keyEpochs) {
+    const connected = connectKeyEpoch(scratch, params, announcement)
+    if (!connected.ok) return connected
+  }
+  const deposits = connectDeposits(scratch, params, section, state.tip.height + 1)
+  return deposits.ok ? ok([buildMintTransaction(deposits.value)]) : deposits
+}
+
+/** Half of all hashes meet the target, so this takes two tries on average. */
+function grind(header: BlockHeader): BlockHeader {
+  let candidate = header
+  while (!verifyProofOfWork(candidate)) candidate = { ...candidate, nonce: candidate.nonce + 1 }
+  return candidate
+}

@@ -1,0 +1,122 @@
+/**
+ * Rules of a transaction against the coins that it spends: existence, amounts, time locks (BIP68,
+ * BIP113), scripts. Pure; the caller applies the outcome.
+ */
+
+import { CONSENSUS_FLAGS } from '../bitcoin/script-flags.ts'
+import { countSigops } from '../bitcoin/sigops.ts'
+import type { Transaction, TxOutput } from '../bitcoin/transaction.ts'
+import { verifyInput } from '../bitcoin/verify-input.ts'
+import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
+import { isSats, type Sats } from '../primitives/units.ts'
+import type { Coin, CoinView } from './coin.ts'
+
+/** Where the transaction would stand. */
+export interface SpendContext {
+  /** Of its block. */
+  readonly height: number
+  /** Of the block before (BIP113), seconds. */
+  readonly medianTimePast: number
+}
+
+export interface ConnectedTransaction {
+  readonly fee: Sats
+  /** The coins it spends, in input order. */
+  readonly spent: readonly Coin[]
+  readonly sigops: number
+}
+
+/** Signatures already checked need not be checked again. */
+export interface ScriptCache {
+  /** True when exactly this transaction with exactly these spent outputs has passed before. */
+  has(transaction: Transaction, spent: readonly TxOutput[]): boolean
+  add(transaction: Transaction, spent: readonly TxOutput[]): void
+}
+
+export const NO_SCRIPT_CACHE: ScriptCache = { has: () => false, add: () => undefined }
+
+/** The transaction must have passed `checkTransaction`, and not be a coinbase or a mint. */
+export function connectTransaction(
+  transaction: Transaction,
+  coins: CoinView,
+  context: SpendContext,
+  cache: ScriptCache = NO_SCRIPT_CACHE,
+): Result<ConnectedTransaction, Rejection> {
+  const spent: Coin[] = []
+  let valueIn = 0n
+  for (const input of transaction.inputs) {
+    const coin = coins.findCoin(input.prevout)
+    if (coin === undefined) return reject('bad-txns-inputs-missingorspent', 'missing')
+    spent.push(coin)
+    valueIn += coin.value
+  }
+  let valueOut = 0n
+  for (const output of transaction.outputs) valueOut += output.value
+  if (valueIn < valueOut) return reject('bad-txns-in-belowout')
+  const fee = valueIn - valueOut
+  if (!isSats(fee)) return reject('bad-txns-fee-outofrange')
+
+  if (!isFinal(transaction, context)) return reject('bad-txns-nonfinal', 'premature')
+  if (!sequenceLocksPassed(transaction, spent, context))
+    return reject('non-BIP68-final', 'premature')
+
+  const sigops = countSigops(transaction, spent)
+  const scripts = cache.has(transaction, spent) ? ok(undefined) : checkScripts(transaction, spent)
+  if (!scripts.ok) return scripts
+  cache.add(transaction, spent)
+  return ok({ fee, spent, sigops })
+}
+
+function checkScripts(
+  transaction: Transaction,
+  spent: readonly TxOutput[],
+): Result<void, Rejection> {
+  for (let index = 0; index < transaction.inputs.length; index++) {
+    const verdict = verifyInput(transaction, index, spent, CONSENSUS_FLAGS)
+    if (!verdict.ok) {
+      const { code, detail } = verdict.error
+      const where = `input ${index}${detail === undefined ? '' : `: ${detail}`}`
+      return reject(`mandatory-script-verify-flag-failed (${code})`, 'invalid', where)
+    }
+  }
+  return ok(undefined)
+}
+
+const LOCKTIME_THRESHOLD = 500_000_000
+const SEQUENCE_FINAL = 0xffff_ffff
+
+function isFinal(transaction: Transaction, context: SpendContext): boolean {
+  const { lockTime } = transaction
+  if (lockTime === 0) return true
+  // BIP113: a time is compared with the median time past, not with the block's own time.
+  const limit = lockTime < LOCKTIME_THRESHOLD ? context.height : context.medianTimePast
+  if (lockTime < limit) return true
+  return transaction.inputs.every((input) => input.sequence === SEQUENCE_FINAL)
+}
+
+const SEQUENCE_LOCK_DISABLE = 0x8000_0000
+const SEQUENCE_LOCK_TYPE_TIME = 0x0040_0000
+const SEQUENCE_LOCK_MASK = 0x0000_ffff
+/** BIP68: time locks count in units of 512 seconds. */
+const SEQUENCE_TIME_SHIFT = 9
+
+function sequenceLocksPassed(
+  transaction: Transaction,
+  spent: readonly Coin[],
+  context: SpendContext,
+): boolean {
+  // BIP68: version is compared as an unsigned number.
+  if (transaction.version < 2) return true
+  for (const [index, input] of transaction.inputs.entries()) {
+    const coin = spent[index]
+    const { sequence } = input
+    if (coin === undefined || sequence >= SEQUENCE_LOCK_DISABLE) continue
+    const units = sequence & SEQUENCE_LOCK_MASK
+    if ((sequence & SEQUENCE_LOCK_TYPE_TIME) === 0) {
+      if (context.height < coin.height + units) return false
+    } else if (context.medianTimePast < coin.medianTimeBefore + units * 2 ** SEQUENCE_TIME_SHIFT) {
+      return false
+    }
+  }
+  return true
+}

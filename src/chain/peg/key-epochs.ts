@@ -1,0 +1,58 @@
+/** Key epochs in the state: which group key held the reserves from when on. */
+
+import { decodeAll, encodeWith } from '../../primitives/codec.ts'
+import { ok, type Rejection, type Result, reject } from '../../primitives/result.ts'
+import type { ChainParams } from '../params.ts'
+import { NAMESPACE, numberStateKey, type StateOverlay, type StateView } from '../state.ts'
+import { getPegBooks, putPegBooks } from './books.ts'
+import { depositScript } from './deposit-address.ts'
+import {
+  type KeyEpochAnnouncement,
+  readKeyEpochAnnouncement,
+  verifyKeyEpochAnnouncement,
+  writeKeyEpochAnnouncement,
+} from './key-epoch-announcement.ts'
+
+export function findKeyEpoch(view: StateView, epoch: number): KeyEpochAnnouncement | undefined {
+  const bytes = view.get(numberStateKey(NAMESPACE.keyEpoch, epoch))
+  return bytes === undefined ? undefined : decodeAll(bytes, readKeyEpochAnnouncement)
+}
+
+/** The epoch that receives deposits and change; undefined while the peg is closed. */
+export function activeKeyEpoch(view: StateView): KeyEpochAnnouncement | undefined {
+  const { keyEpochCount } = getPegBooks(view)
+  return keyEpochCount === 0 ? undefined : findKeyEpoch(view, keyEpochCount - 1)
+}
+
+/** The first announcement opens the peg. Later ones change keys, which has rules of its own. */
+export function connectKeyEpoch(
+  overlay: StateOverlay,
+  params: ChainParams,
+  announcement: KeyEpochAnnouncement,
+): Result<void, Rejection> {
+  const books = getPegBooks(overlay)
+  if (books.keyEpochCount !== 0) return reject('key-epoch-unexpected')
+  if (announcement.epoch !== 0) return reject('key-epoch-out-of-order')
+  if (announcement.threshold !== params.signingThreshold) return reject('key-epoch-threshold')
+  const context = { chainId: params.chainId, epoch: 0, members: params.validators }
+  if (!verifyKeyEpochAnnouncement(announcement, context)) return reject('key-epoch-unproved')
+  const bytes = encodeWith((writer) => writeKeyEpochAnnouncement(writer, announcement))
+  overlay.put(numberStateKey(NAMESPACE.keyEpoch, announcement.epoch), bytes)
+  putPegBooks(overlay, { ...books, keyEpochCount: announcement.epoch + 1 })
+  return ok(undefined)
+}
+
+/** L1 output script of a recipient's deposit address (empty recipient: the federation's change). */
+export function depositScriptOf(
+  params: ChainParams,
+  announcement: KeyEpochAnnouncement,
+  recipient: Uint8Array,
+): Uint8Array {
+  return depositScript({
+    chainId: params.chainId,
+    epoch: announcement.epoch,
+    groupKey: announcement.groupKey,
+    recovery: params.peg.recovery,
+    recipient,
+  })
+}

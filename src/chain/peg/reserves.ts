@@ -1,0 +1,68 @@
+/** Reserve coins: proved L1 outputs that only the federation's key can spend. */
+
+import { type OutPoint, readOutPoint, writeOutPoint } from '../../bitcoin/transaction.ts'
+import { equalBytes } from '../../primitives/bytes.ts'
+import { type ByteReader, decodeAll, encodeWith } from '../../primitives/codec.ts'
+import { decodeSats, type Sats } from '../../primitives/units.ts'
+import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '../state.ts'
+
+export interface ReserveCoin {
+  readonly outPoint: OutPoint
+  readonly value: Sats
+  readonly script: Uint8Array
+  readonly keyEpoch: number
+  /** What the address was derived for: a script here, or empty for the federation's own change. */
+  readonly recipient: Uint8Array
+  readonly l1Height: number
+  /** The open batch that spends it. */
+  readonly batchId: number | undefined
+}
+
+const SCRIPT_BYTES_MAX = 42
+
+
+export function putReserve(overlay: StateOverlay, coin: ReserveCoin): void {
+  const bytes = encodeWith((writer) => {
+    writeOutPoint(writer, coin.outPoint)
+    writer
+      .u64(coin.value)
+      .varBytes(coin.script)
+      .u32(coin.keyEpoch)
+      .varBytes(coin.recipient)
+      .u32(coin.l1Height)
+      .bool(coin.batchId !== undefined)
+    if (coin.batchId !== undefined) writer.u32(coin.batchId)
+  })
+  overlay.put(outPointStateKey(NAMESPACE.reserve, coin.outPoint), bytes)
+}
+
+export function deleteReserve(overlay: StateOverlay, outPoint: OutPoint): void {
+  overlay.delete(outPointStateKey(NAMESPACE.reserve, outPoint))
+}
+
+function readReserve(reader: ByteReader): ReserveCoin {
+  return {
+    outPoint: readOutPoint(reader),
+    value: decodeSats(reader.u64()),
+    script: reader.varBytes(SCRIPT_BYTES_MAX),
+    keyEpoch: reader.u32(),
+    recipient: reader.varBytes(SCRIPT_BYTES_MAX),
+    l1Height: reader.u32(),
+    batchId: reader.bool() ? reader.u32() : undefined,
+  }
+}
+
+export function findReserve(view: StateView, outPoint: OutPoint): ReserveCoin | undefined {
+  const bytes = view.get(outPointStateKey(NAMESPACE.reserve, outPoint))
+  return bytes === undefined ? undefined : decodeAll(bytes, readReserve)
+}
+
+/** All reserve coins, in outpoint order. */
+export function* reserveCoins(view: StateView): Iterable<ReserveCoin> {
+  for (const [, bytes] of view.range(NAMESPACE.reserve)) yield decodeAll(bytes, readReserve)
+}
+
+export function findReserveByScript(view: StateView, script: Uint8Array): ReserveCoin | undefined {
+  for (const coin of reserveCoins(view)) if (equalBytes(coin.script, script)) return coin
+  return undefined
+}

@@ -1,0 +1,226 @@
+/**
+ * The state transition: what a block's content does to the state. Checking a block and building one
+ * run exactly this code. Steps, in order:
+ *
+ *   1. the parent's coinbase outputs become coins
+ *   2. L1 headers, key epochs, release confirmations, deposits (L1 section)
+ *   3. the mint transaction, which must be the one that the deposits give
+ *   4. the other transactions: inputs, scripts, burns
+ *   5. batches that are due
+ *   6. the solvency equation
+ */
+
+import { classifyOutput } from '../bitcoin/script.ts'
+import {
+  encodeTransaction,
+  type OutPoint,
+  outPointKey,
+  type Transaction,
+  type TxOutput,
+  transactionId,
+} from '../bitcoin/transaction.ts'
+import { equalBytes } from '../primitives/bytes.ts'
+import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
+import { type Sats, sats } from '../primitives/units.ts'
+import { checkTransaction } from './check-transaction.ts'
+import type { Coin, CoinOrigin } from './coin.ts'
+import { connectTransaction, type ScriptCache } from './connect-transaction.ts'
+import type { PegTotals } from './extension.ts'
+import type { L1Section } from './l1-section.ts'
+import { type ChainParams, MAX_BLOCK_SIGOPS } from './params.ts'
+import type { Batch } from './peg/batches.ts'
+import { getPegBooks, isSolvent } from './peg/books.ts'
+import { connectConfirmations } from './peg/confirmations.ts'
+import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg/deposits.ts'
+import { connectKeyEpoch } from './peg/key-epochs.ts'
+import { connectL1Headers } from './peg/l1-headers.ts'
+import { connectBatches } from './peg/plan-batches.ts'
+import { queueBurns } from './peg/releases.ts'
+import { reserveCoins } from './peg/reserves.ts'
+import { coinsOf, deleteCoin, putCoin, type StateOverlay } from './state.ts'
+import { type ChainTip, connectPendingCoins, medianTimePast } from './tip.ts'
+
+/** A block's content, without what only commits to it. */
+export interface BlockContent {
+  readonly timeMs: number
+  readonly feeRate: number
+  readonly l1Section: L1Section
+  /** Everything after the coinbase, the mint transaction included. */
+  readonly transactions: readonly Transaction[]
+}
+
+export interface TransitionOutcome {
+  readonly fees: Sats
+  readonly totals: PegTotals
+  readonly deposits: readonly ProvedDeposit[]
+  readonly confirmed: readonly Batch[]
+  /** Coins spent by each of the content's transactions; none for the mint. */
+  readonly spent: readonly (readonly SpentCoin[])[]
+  /** The L1 outputs that the mint transaction's inputs name. */
+  readonly mintPrevouts: readonly { readonly outPoint: OutPoint; readonly output: TxOutput }[]
+}
+
+export interface SpentCoin {
+  readonly outPoint: OutPoint
+  readonly coin: Coin
+}
+
+/** Applies the content to the overlay; after a rejection the overlay is worthless. */
+export function applyContent(
+  overlay: StateOverlay,
+  params: ChainParams,
+  tip: ChainTip,
+  content: BlockContent,
+  cache?: ScriptCache,
+): Result<TransitionOutcome, Rejection> {
+  const height = tip.height + 1
+  connectPendingCoins(overlay, tip)
+
+  const l1 = connectL1Section(overlay, params, content.l1Section, height)
+  if (!l1.ok) return l1
+  const { deposits, confirmed } = l1.value
+
+  const ordinary = takeMint(overlay, tip, content.transactions, deposits)
+  if (!ordinary.ok) return ordinary
+
+  const spending = connectTransactions(overlay, params, tip, content, ordinary.value, cache)
+  if (!spending.ok) return spending
+
+  connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
+  const totals = getPegBooks(overlay).totals
+  if (!isSolvent(totals) || totals.reserves !== sumOfReserves(overlay)) return reject('insolvent')
+  return ok({
+    fees: spending.value.fees,
+    totals,
+    deposits,
+    confirmed,
+    spent: deposits.length === 0 ? spending.value.spent : [[], ...spending.value.spent],
+    mintPrevouts: deposits.map(({ outPoint, value, script }) => ({
+      outPoint,
+      output: { value, script },
+    })),
+  })
+}
+
+interface L1Outcome {
+  readonly deposits: readonly ProvedDeposit[]
+  readonly confirmed: readonly Batch[]
+}
+
+function connectL1Section(
+  overlay: StateOverlay,
+  params: ChainParams,
+  section: L1Section,
+  height: number,
+): Result<L1Outcome, Rejection> {
+  const headers = connectL1Headers(overlay, params, section.headers)
+  if (!headers.ok) return headers
+  for (const announcement of section.keyEpochs) {
+    const connected = connectKeyEpoch(overlay, params, announcement)
+    if (!connected.ok) return connected
+  }
+  const confirmed = connectConfirmations(overlay, section.confirmations)
+  if (!confirmed.ok) return confirmed
+  const deposits = connectDeposits(overlay, params, section, height)
+  if (!deposits.ok) return deposits
+  return ok({ deposits: deposits.value, confirmed: confirmed.value })
+}
+
+/** Connects the mint transaction, if the block has deposits, and returns the transactions after it. */
+function takeMint(
+  overlay: StateOverlay,
+  tip: ChainTip,
+  transactions: readonly Transaction[],
+  deposits: readonly ProvedDeposit[],
+): Result<readonly Transaction[], Rejection> {
+  if (deposits.length === 0) return ok(transactions)
+  const [mint, ...rest] = transactions
+  const expected = buildMintTransaction(deposits)
+  if (mint === undefined || !equalBytes(encodeTransaction(mint), encodeTransaction(expected))) {
+    return reject('bad-mint')
+  }
+  const added = addOutputs(overlay, tip, mint, 'mint')
+  return added.ok ? ok(rest) : added
+}
+
+interface SpendingOutcome {
+  readonly fees: Sats
+  readonly spent: readonly (readonly SpentCoin[])[]
+}
+
+function connectTransactions(
+  overlay: StateOverlay,
+  params: ChainParams,
+  tip: ChainTip,
+  content: BlockContent,
+  transactions: readonly Transaction[],
+  cache?: ScriptCache,
+): Result<SpendingOutcome, Rejection> {
+  const context = { height: tip.height + 1, medianTimePast: medianTimePast(tip) }
+  const coins = coinsOf(overlay)
+  let fees = 0n
+  let sigops = 0
+  const spent: (readonly SpentCoin[])[] = []
+  for (const transaction of transactions) {
+    const checked = checkTransaction(transaction)
+    if (!checked.ok) return checked
+    const connected = connectTransaction(transaction, coins, context, cache)
+    if (!connected.ok) return connected
+    fees += connected.value.fee
+    sigops += connected.value.sigops
+    if (sigops > MAX_BLOCK_SIGOPS) return reject('bad-blk-sigops')
+    const burn = { height: context.height, timeMs: content.timeMs }
+    const burns = queueBurns(overlay, params, transaction, burn)
+    if (!burns.ok) return burns
+    spent.push(spendInputs(overlay, transaction, connected.value.spent))
+    const added = addOutputs(overlay, tip, transaction, 'ordinary')
+    if (!added.ok) return added
+  }
+  return ok({ fees: sats(fees), spent })
+}
+
+function spendInputs(
+  overlay: StateOverlay,
+  transaction: Transaction,
+  coins: readonly Coin[],
+): readonly SpentCoin[] {
+  return coins.flatMap((coin, index) => {
+    const outPoint = transaction.inputs[index]?.prevout
+    if (outPoint === undefined) return []
+    deleteCoin(overlay, outPoint)
+    return [{ outPoint, coin }]
+  })
+}
+
+function addOutputs(
+  overlay: StateOverlay,
+  tip: ChainTip,
+  transaction: Transaction,
+  origin: CoinOrigin,
+): Result<void, Rejection> {
+  const txid = transactionId(transaction)
+  const coins = coinsOf(overlay)
+  for (const [vout, output] of transaction.outputs.entries()) {
+    const { kind } = classifyOutput(output.script)
+    if (kind === 'op_return' || kind === 'withdraw') continue
+    const outPoint = { txid, vout }
+    // BIP30's case cannot arise among unspent coins, but an overwritten coin would be lost money.
+    if (coins.findCoin(outPoint) !== undefined) {
+      return reject('bad-txns-BIP30', 'invalid', outPointKey(outPoint))
+    }
+    putCoin(overlay, outPoint, {
+      value: output.value,
+      script: output.script,
+      height: tip.height + 1,
+      medianTimeBefore: medianTimePast(tip),
+      origin,
+    })
+  }
+  return ok(undefined)
+}
+
+function sumOfReserves(overlay: StateOverlay): bigint {
+  let total = 0n
+  for (const coin of reserveCoins(overlay)) total += coin.value
+  return total
+}

@@ -1,0 +1,244 @@
+/**
+ * The answers of a node's /v1 API as the client checks them. The node may be hostile: lengths are
+ * bounded, amounts are in range, and no text carries control characters to the terminal. Unknown
+ * fields are ignored, so that an older client reads a newer node.
+ */
+
+import { z } from 'zod'
+import { isHex } from '../primitives/bytes.ts'
+import { MAX_SATS, sats } from '../primitives/units.ts'
+
+const MAX_ROWS = 10_000
+
+/** Text for people: one printable line. */
+const text = z
+  .string()
+  .max(2_000)
+  .transform((value) => value.replaceAll(/\p{Cc}+/gu, ' '))
+const word = z
+  .string()
+  .max(200)
+  .regex(/^[\x20-\x7e]*$/)
+const hash = z.string().refine((value) => isHex(value, 32), 'not 32 bytes of hex')
+const amount = z
+  .int()
+  .min(0)
+  .max(Number(MAX_SATS))
+  .transform((value) => sats(value))
+const count = z.int().min(0)
+
+export const statusAnswer = z.object({
+  version: word,
+  network: word,
+  chainId: hash,
+  addressPrefix: z.string().regex(/^[a-z]{2,5}$/),
+  height: count,
+  blockHash: hash,
+  blockTimeMs: count,
+  synced: z.boolean(),
+  halted: text.nullable(),
+  peers: count,
+  l1: z.object({
+    network: word,
+    state: word,
+    height: count.nullable(),
+    chainHeight: count,
+    message: text.nullable(),
+  }),
+  peg: z.object({
+    state: z.enum(['closed', 'open', 'frozen']),
+    keyEpoch: count.nullable(),
+    groupKey: z
+      .string()
+      .refine((value) => isHex(value, 33), 'not a compressed key')
+      .nullable(),
+    supply: amount,
+    pendingReleases: amount,
+    feeReserve: amount,
+    inFlightFees: amount,
+    reserves: amount,
+    solvent: z.boolean(),
+    minDepositSats: amount,
+    minReleaseSats: amount,
+    l1Depth: count,
+    feeRateSatsPerKvb: count,
+  }),
+})
+export type NodeStatus = z.infer<typeof statusAnswer>
+
+export const depositAddressAnswer = z.object({
+  address: word,
+  recipient: word,
+  keyEpoch: count,
+  groupKey: z.string().refine((value) => isHex(value, 33), 'not a compressed key'),
+  minDepositSats: amount,
+  l1Depth: count,
+  uri: word,
+})
+
+const depositAnswer = z.object({
+  l1Txid: hash,
+  vout: count,
+  valueSats: amount,
+  recipient: word,
+  depositAddress: word,
+  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted']),
+  confirmations: count,
+  requiredConfirmations: count,
+  mintTxid: hash.nullable(),
+  mintHeight: count.nullable(),
+})
+export type Deposit = z.infer<typeof depositAnswer>
+export const depositsAnswer = z.object({ deposits: z.array(depositAnswer).max(MAX_ROWS) })
+
+export const claimAnswer = z.object({ accepted: z.boolean() })
+
+export const withdrawAddressAnswer = z.object({
+  withdrawAddress: word,
+  l1Address: word,
+  minReleaseSats: amount,
+  estimatedFeeSats: amount,
+  estimatedSeconds: z.number().min(0).max(1e9),
+})
+
+export const releaseAnswer = z.object({
+  id: z.union([count, word]),
+  burnTxid: hash,
+  burnVout: count,
+  height: count,
+  valueSats: amount,
+  l1Address: word,
+  l1Script: z.string().max(200),
+  status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
+  reason: text.nullable(),
+  feeSats: amount.nullable(),
+  netSats: amount.nullable(),
+  l1Txid: hash.nullable(),
+  confirmations: count,
+  requiredConfirmations: count,
+})
+export type Release = z.infer<typeof releaseAnswer>
+export const releasesAnswer = z.object({ releases: z.array(releaseAnswer).max(MAX_ROWS) })
+
+export const reservesAnswer = z.object({
+  equation: z.object({
+    supply: amount,
+    pendingReleases: amount,
+    feeReserve: amount,
+    inFlightFees: amount,
+    reserves: amount,
+    holds: z.boolean(),
+  }),
+  coins: z
+    .array(
+      z.object({
+        txid: hash,
+        vout: count,
+        valueSats: amount,
+        keyEpoch: count,
+        l1Height: count,
+        inBatch: count.nullable(),
+      }),
+    )
+    .max(MAX_ROWS),
+  batches: z
+    .array(
+      z.object({
+        id: count,
+        txid: hash,
+        status: z.enum(['open', 'confirmed']),
+        releases: z.array(count).max(MAX_ROWS),
+        feeSats: amount,
+        signed: z.boolean(),
+      }),
+    )
+    .max(MAX_ROWS),
+})
+
+export const federationAnswer = z.object({
+  threshold: count,
+  members: z
+    .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
+    .max(1_000),
+  keyEpochs: z
+    .array(
+      z.object({
+        epoch: count,
+        groupKey: z.string().refine((value) => isHex(value, 33), 'not a compressed key'),
+        threshold: count,
+        state: word,
+        activatedHeight: count.nullable(),
+      }),
+    )
+    .max(MAX_ROWS),
+})
+
+const bytes = z
+  .string()
+  .max(2_000_000)
+  .refine((value) => isHex(value), 'not hex')
+
+export const certificateAnswer = z.object({
+  height: count,
+  blockHash: hash,
+  view: count,
+  signers: z.array(count).max(1_000),
+  certificate: bytes,
+  extension: bytes,
+  header: bytes,
+})
+
+/** RFC 9457. */
+export const problemAnswer = z.object({
+  title: text.optional(),
+  code: word.optional(),
+  detail: text.optional(),
+})
+
+/** Esplora's block and transaction: what the CLI shows of them. */
+export const esploraBlockAnswer = z.object({
+  id: hash,
+  height: count,
+  version: z.int(),
+  timestamp: count,
+  tx_count: count,
+  size: count,
+  weight: count,
+  merkle_root: hash,
+  previousblockhash: hash.nullish(),
+})
+
+export const esploraTransactionAnswer = z.object({
+  txid: hash,
+  version: z.int(),
+  locktime: count,
+  size: count,
+  weight: count,
+  fee: amount,
+  vin: z
+    .array(
+      z.object({
+        txid: hash,
+        vout: count,
+        is_coinbase: z.boolean(),
+        is_pegin: z.boolean().optional(),
+        prevout: z.object({ value: amount, scriptpubkey_address: word.optional() }).nullish(),
+      }),
+    )
+    .max(100_000),
+  vout: z
+    .array(
+      z.object({
+        value: amount,
+        scriptpubkey_type: word,
+        scriptpubkey_address: word.optional(),
+      }),
+    )
+    .max(100_000),
+  status: z.object({
+    confirmed: z.boolean(),
+    block_height: count.nullish(),
+    block_hash: hash.nullish(),
+    block_time: count.nullish(),
+  }),
+})

@@ -1,0 +1,100 @@
+/**
+ * What this node relays and keeps of what consensus allows: Bitcoin Core's standardness and limits,
+ * where they make sense on a chain with fast, final blocks. Nothing here is consensus-critical: a block
+ * that breaks these rules is as valid as any other. Codes are Core's.
+ */
+
+import { classifyOutput } from '../bitcoin/script.ts'
+import { type Transaction, transactionWeight } from '../bitcoin/transaction.ts'
+import { MAX_BLOCK_SIGOPS, MAX_BLOCK_WEIGHT } from '../chain/params.ts'
+import { unreachable } from '../primitives/assert.ts'
+import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
+
+/** Below it nobody pays for the bandwidth: 1 sat/vB. Satoshis per 1,000 virtual bytes. */
+export const MIN_RELAY_FEE_SATS_PER_KVB = 1_000
+/** What a replacement adds for its own relay (BIP125 rule 4), satoshis per 1,000 virtual bytes. */
+export const INCREMENTAL_FEE_SATS_PER_KVB = 1_000
+/** Transactions one replacement may push out (BIP125 rule 5): each costs work at every node. */
+export const REPLACEMENT_EVICTIONS_MAX = 100
+/** Core's MAX_STANDARD_TX_WEIGHT: no transaction takes more than a good part of a block. */
+export const MAX_STANDARD_WEIGHT = 400_000
+/** A fifth of a block's, as in Core. */
+export const MAX_STANDARD_SIGOPS = MAX_BLOCK_SIGOPS / 5
+/**
+ * A signature operation is charged as so much weight at least: who fills a block's signature operations
+ * pays as much as who fills its weight.
+ */
+export const WEIGHT_PER_SIGOP = MAX_BLOCK_WEIGHT / MAX_BLOCK_SIGOPS
+/** Unconfirmed ancestors of a transaction, itself included; the same for descendants. */
+export const CHAIN_TRANSACTIONS_MAX = 25
+/** Virtual bytes of a transaction and its unconfirmed ancestors (descendants): Core's 101 kvB. */
+export const CHAIN_VSIZE_MAX = 101_000
+/** Memory of all transactions together, as `entryMemoryBytes` estimates it: some twenty full blocks. */
+export const MEMPOOL_BYTES_MAX = 64 << 20
+/** A full pool is cut to this part of its limit, so that not every arrival sorts it again. */
+export const TRIM_TO_FRACTION = 0.95
+/** After two weeks the sender has given up, or should send again. */
+export const EXPIRY_MS = 336 * 3_600_000
+/** OP_RETURN, push, 80 bytes of data. */
+export const OP_RETURN_SCRIPT_BYTES_MAX = 83
+
+/** Decoded objects, links and index entries beside the bytes of a transaction. */
+const ENTRY_OVERHEAD_BYTES = 2_000
+
+export function entryMemoryBytes(sizeBytes: number): number {
+  return sizeBytes + ENTRY_OVERHEAD_BYTES
+}
+
+/** The fee at a rate, rounded up to whole satoshis. */
+export function feeAtRate(rateSatsPerKvb: number, vsize: number): bigint {
+  return BigInt(Math.ceil((rateSatsPerKvb * vsize) / 1_000))
+}
+
+/** Virtual bytes that a transaction pays for. */
+export function chargedVsize(weight: number, sigops: number): number {
+  return Math.ceil(Math.max(weight, sigops * WEIGHT_PER_SIGOP) / 4)
+}
+
+/**
+ * Least value of an output that is worth its own spending at 3 sat/vB, satoshis. Zero where no coin
+ * arises, and for the peg's own outputs, whose minimum is a rule of the chain.
+ */
+export function dustLimitSats(script: Uint8Array): bigint {
+  const { kind } = classifyOutput(script)
+  switch (kind) {
+    case 'p2wpkh':
+      return 294n
+    case 'p2wsh':
+    case 'p2tr':
+      return 330n
+    case 'p2a':
+      return 240n
+    case 'p2pkh':
+    case 'p2sh':
+    case 'unknown':
+      return 546n
+    case 'op_return':
+    case 'withdraw':
+      return 0n
+    default:
+      return unreachable(kind)
+  }
+}
+
+/** The rules that need nothing but the transaction. */
+export function checkStandard(transaction: Transaction): Result<void, Rejection> {
+  const weight = transactionWeight(transaction)
+  if (weight > MAX_STANDARD_WEIGHT) return reject('tx-size', 'policy', `weight ${weight}`)
+  for (const [index, { script, value }] of transaction.outputs.entries()) {
+    const isData = classifyOutput(script).kind === 'op_return'
+    if (isData && script.length > OP_RETURN_SCRIPT_BYTES_MAX) {
+      return reject('scriptpubkey', 'policy', `output ${index}: OP_RETURN too long`)
+    }
+    const limit = dustLimitSats(script)
+    // Value 0 marks the carrier of an asset, which consensus judges.
+    if (value !== 0n && value < limit) {
+      return reject('dust', 'policy', `output ${index} is below ${limit} satoshis`)
+    }
+  }
+  return ok(undefined)
+}

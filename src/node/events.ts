@@ -1,0 +1,36 @@
+/** Events that a node tells its surroundings: the API, the member, metrics. */
+
+import type { Transaction } from '../bitcoin/transaction.ts'
+import type { Block } from '../chain/block.ts'
+import type { BlockHash } from '../primitives/hashes.ts'
+
+export type NodeEvent =
+  | {
+      readonly kind: 'block'
+      readonly height: number
+      readonly hash: BlockHash
+      readonly block: Block
+    }
+  | { readonly kind: 'transaction'; readonly transaction: Transaction }
+  | { readonly kind: 'halted'; readonly reason: string }
+
+export interface EventSource<E> {
+  /** Returns the function that ends the subscription. */
+  subscribe(listener: (event: E) => void): () => void
+}
+
+/** Listeners are called in the order of subscription; one that throws is a bug of ours. */
+export function createEventBus<E>(): EventSource<E> & { emit(event: E): void } {
+  const listeners = new Set<(event: E) => void>()
+  return {
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    emit(event) {
+      for (const listener of listeners) listener(event)
+    },
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * A node, composed from the ports it is handed: a store, a journal, a network, the member beside it.
+ * `start` opens things in the order in which they depend on each other, `stop` closes in reverse.
+ */
+
+import type { Transaction } from '../bitcoin/transaction.ts'
+import type { ChainParams } from '../chain/params.ts'
+import { queueBurns } from '../chain/peg/releases.ts'
+import { StateOverlay } from '../chain/state.ts'
+import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
+import { validatorSetOf } from '../chain/validators.ts'
+import type { Certificate } from '../consensus/certificate.ts'
+import { encodeMessage } from '../consensus/messages.ts'
+import { createMempool, type Mempool } from '../mempool/mempool.ts'
+import type { Txid } from '../primitives/hashes.ts'
+import type { Rejection, Result } from '../primitives/result.ts'
+import type { AppendLog, CancelTimer, KeyValueStore, Network, Runtime } from '../runtime/runtime.ts'
+import { openChainDatabase } from '../storage/chain-database.ts'
+import { createBlockProducer } from './block-producer.ts'
+import { type BlockSync, createBlockSync } from './block-sync.ts'
+import { type ChainService, openChainService } from './chain-service.ts'
+import { type ConsensusDriver, createConsensusDriver } from './consensus-driver.ts'
+import { createEventBus, type EventSource, type NodeEvent } from './events.ts'
+import type { PegSide } from './peg-side.ts'
+import { createScriptCache } from './script-cache.ts'
+import { createTransactionRelay, type TransactionRelay } from './transaction-relay.ts'
+import {
+  createValidatorLinks,
+  type ValidatorIdentity,
+  type ValidatorLinks,
+} from './validator-links.ts'
+
+export interface NodeParts {
+  readonly params: ChainParams
+  readonly runtime: Runtime
+  readonly store: KeyValueStore
+  readonly journal: AppendLog
+  readonly network: Network
+  readonly identity: ValidatorIdentity | undefined
+  /** Where this validator's fees go. */
+  readonly payoutScript: Uint8Array
+  /** The member is made after the chain is open, since it reads it. */
+  readonly createPegSide: (context: PegContext) => Promise<PegSide>
+}
+
+/** What a member gets to see of its node. */
+export interface PegContext {
+  readonly chain: ChainService
+  readonly links: ValidatorLinks
+}
+
+export interface Node {
+  readonly chain: ChainService
+  readonly mempool: Mempool
+  readonly links: ValidatorLinks
+  readonly network: Network
+  readonly events: EventSource<NodeEvent>
+  submit(transaction: Transaction): Result<Txid, Rejection>
+  isSynced(): boolean
+  haltReason(): string | undefined
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Backups publish a decided block this much later each, unless a copy has come by. */
+const BACKUP_PUBLISH_MS = 500
+const BACKUP_PUBLISHERS = 2
+/** Transactions pushed to all validators when the chain stalls with work. */
+const SHARED_TRANSACTIONS_MAX = 200
+const EXPIRE_EVERY_MS = 60_000
+
+/** @throws StateMismatchError, and whatever storage throws. */
+export async function openNode(parts: NodeParts): Promise<Node> {
+  const { params, runtime, network } = parts
+  const scriptCache = createScriptCache()
+  const database = await openChainDatabase(parts.store, { chainId: params.chainId })
+  const chain = await openChainService(params, database, scriptCache)
+  const set = validatorSetOf(params)
+  const context = { chainId: params.chainId, epoch: set.epoch, validators: set.keys }
+  const startedAtMs = runtime.clock.nowMs()
+  const links = createValidatorLinks(network, context, parts.identity, startedAtMs)
+  const mempool = createMempool({
+    scriptCache,
+    checkRules: (transaction) => checkBurns(chain, transaction),
+  })
+  const peg = await parts.createPegSide({ chain, links })
+  return new RunningNode(parts, { chain, links, mempool, peg })
+}
+
+/** A burn that no block may contain has no place in the mempool either. */
+function checkBurns(chain: ChainService, transaction: Transaction): Result<void, Rejection> {
+  const { view, tip } = chain.state()
+  const context = { height: tip.height + 1, timeMs: tip.timeMs + 1 }
+  return queueBurns(new StateOverlay(view), chain.params, transaction, context)
+}
+
+interface Opened {
+  readonly chain: ChainService
+  readonly links: ValidatorLinks
+  readonly mempool: Mempool
+  readonly peg: PegSide
+}
+
+class RunningNode implements Node {
+  readonly chain: ChainService
+  readonly mempool: Mempool
+  readonly links: ValidatorLinks
+  readonly network: Network
+  readonly #bus = createEventBus<NodeEvent>()
+  readonly events: EventSource<NodeEvent> = this.#bus
+  readonly #parts: NodeParts
+  readonly #peg: PegSide
+  readonly #driver: ConsensusDriver
+  readonly #relay: TransactionRelay
+  readonly #sync: BlockSync
+  readonly #timers = new Set<CancelTimer>()
+  #heardDecided = 0
+
+  constructor(parts: NodeParts, opened: Opened) {
+    this.#parts = parts
+    this.chain = opened.chain
+    this.mempool = opened.mempool
+    this.links = opened.links
+    this.network = parts.network
+    this.#peg = opened.peg
+    const { runtime, network } = parts
+    this.#relay = createTransactionRelay(this.chain, this.mempool, network, runtime)
+    const producer = createBlockProducer({
+      chain: this.chain,
+      mempool: this.mempool,
+      peg: this.#peg,
+      runtime,
+      payoutScript: parts.payoutScript,
+    })
+    this.#driver = createConsensusDriver(
+      {
+        chain: this.chain,
+        producer,
+        links: this.links,
+        network,
+        runtime,
+        journal: parts.journal,
+        identity: parts.identity,
+      },
+      {
+        applied: (block) => this.#applied(block),
+        committed: (block, certificate) => this.#committed(block, certificate),
+        halted: (reason) => this.#bus.emit({ kind: 'halted', reason }),
+        shareTransactions: () => this.#relay.oldest(SHARED_TRANSACTIONS_MAX),
+        receiveTransactions: (transactions) => this.#relay.receiveDirect(transactions),
+        heardDecided: (height) => {
+          this.#heardDecided = Math.max(this.#heardDecided, height)
+        },
+        behind: (peer) => this.#sync.hint(peer),
+      },
+    )
+    this.#sync = createBlockSync(this.chain, this.#driver, network, runtime)
+  }
+
+  async start(): Promise<void> {
+    this.#relay.onAccepted((transaction) => {
+      this.#bus.emit({ kind: 'transaction', transaction })
+      this.#driver.refreshWork()
+    })
+    this.#peg.onChange(() => {
+      this.#driver.refreshWork()
+      this.#driver.reconsider()
+    })
+    this.#driver.start()
+    await this.network.start()
+    this.#sync.start()
+    this.#expireLater()
+  }
+
+  async stop(): Promise<void> {
+    this.#sync.stop()
+    this.#relay.stop()
+    for (const cancel of this.#timers) cancel()
+    await this.#driver.stop()
+    await this.network.stop()
+    await this.#parts.journal.close()
+    await this.#parts.store.close()
+  }
+
+  submit(transaction: Transaction): Result<Txid, Rejection> {
+    return this.#relay.submit(transaction)
+  }
+
+  isSynced(): boolean {
+    // Nobody can be ahead of a node that takes part in deciding the next block.
+    return this.#sync.isSynced()
+  }
+
+  haltReason(): string | undefined {
+    return this.#driver.haltReason()
+  }
+
+  #applied(block: Block): void {
+    this.mempool.removeForBlock(block.transactions)
+  }
+
+  #committed(block: Block, certificate: Certificate): void {
+    this.#publish(block, certificate)
+    this.#peg.onCommitted(block, this.chain.state())
+    const { height } = block.extension
+    this.#bus.emit({ kind: 'block', height, hash: blockHash(block), block })
+  }
+
+  /** The proposer tells everybody at once; backups do when nobody has. */
+  #publish(block: Block, certificate: Certificate): void {
+    const { identity, params } = this.#parts
+    if (identity === undefined) return
+    const count = params.validators.length
+    const rank = (identity.index - block.extension.proposer + count) % count
+    if (rank > BACKUP_PUBLISHERS) return
+    const publish = (): void => {
+      const message = encodeMessage({ kind: 'decided', block: encodeBlock(block), certificate })
+      void this.network.publish('blocks', message)
+    }
+    if (rank === 0) {
+      publish()
+      return
+    }
+    const { height } = block.extension
+    this.#later(rank * BACKUP_PUBLISH_MS, () => {
+      if (this.#heardDecided < height) publish()
+    })
+  }
+
+  #expireLater(): void {
+    this.#later(EXPIRE_EVERY_MS, () => {
+      this.mempool.expire(this.#parts.runtime.clock.nowMs())
+      this.#expireLater()
+    })
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    const cancel = this.#parts.runtime.timers.after(delayMs, () => {
+      this.#timers.delete(cancel)
+      run()
+    })
+    this.#timers.add(cancel)
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The last line against a double vote, inside the signer: it remembers what was signed about
+ * undecided heights and refuses whatever contradicts it. The memory is rebuilt from the journal, and
+ * nothing signed leaves the node before its journal record is on disk.
+ */
+
+import { sameStatement, type Statement, voteDigest } from '../consensus/votes.ts'
+import type { WalRecord } from '../consensus/wal-record.ts'
+import type { Hash32 } from '../primitives/hashes.ts'
+import type { ValidatorIdentity } from './validator-links.ts'
+
+export interface SignGuard {
+  /** BIP340 signature of the statement, or undefined: it would contradict an earlier one. */
+  sign(statement: Statement): Uint8Array | undefined
+  /** Nothing at or below a decided height is ever signed again. */
+  decided(height: number): void
+}
+
+export function createSignGuard(
+  identity: ValidatorIdentity,
+  context: { readonly chainId: Hash32; readonly epoch: number },
+  decidedHeight: number,
+  records: readonly WalRecord[],
+): SignGuard {
+  let floor = decidedHeight
+  let signed: Statement[] = []
+  for (const record of records) {
+    if (record.kind === 'vote' && record.vote.signer === identity.index) signed.push(record.vote)
+  }
+
+  function contradicts(statement: Statement): boolean {
+    return signed.some((earlier) => {
+      if (earlier.height !== statement.height || earlier.view !== statement.view) return false
+      if (earlier.type === statement.type) return !sameStatement(earlier, statement)
+      // Both ways out of a view at once; notarize goes with either.
+      return earlier.type !== 'notarize' && statement.type !== 'notarize'
+    })
+  }
+
+  return {
+    sign(statement) {
+      if (statement.height <= floor || contradicts(statement)) return undefined
+      signed.push(statement)
+      return identity.sign(voteDigest(context, statement))
+    },
+    decided(height) {
+      floor = Math.max(floor, height)
+      signed = signed.filter((statement) => statement.height > floor)
+    },
+  }
+}

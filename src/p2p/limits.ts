@@ -1,0 +1,91 @@
+/**
+ * Every bound of the network layer. The wire sizes are fixed, because all nodes must agree on
+ * them; the rest an operator, or a test, may set.
+ */
+
+import type { Channel } from '../runtime/runtime.ts'
+
+/** Longest frame of each channel, bytes. A longer one is a protocol violation. */
+export const MAX_FRAME_BYTES: Readonly<Record<Channel, number>> = {
+  consensus: 64 * 1024,
+  // A whole proposal.
+  bulk: 4 * 1024 * 1024,
+  federation: 256 * 1024,
+}
+
+/** Longest sync question and answer, bytes. */
+export const MAX_QUESTION_BYTES = 64 * 1024
+export const MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
+/** Longest gossip payload, bytes: one MiB with the attempt byte. */
+export const MAX_GOSSIP_PAYLOAD_BYTES = 1024 * 1024 - 1
+
+/**
+ * Longest gossipsub RPC, bytes. The sender's encoder refuses to go above 4 MiB, and a receiver
+ * with a lower cap silently stops listening to the sender: so it is 4 MiB on every node.
+ */
+export const MAX_GOSSIP_RPC_BYTES = 4 * 1024 * 1024
+
+export interface QueueLimit {
+  readonly frames: number
+  readonly bytes: number
+}
+
+export interface NetworkLimits {
+  /** Peers connected at once; those of `keepConnected` are always let in. */
+  readonly maxPeers: number
+  /** Frames waiting for one peer on one channel. Above it the newest frame is refused. */
+  readonly queue: Readonly<Record<Channel, QueueLimit>>
+  /** A stream whose peer takes no byte for this long is aborted and opened again. */
+  readonly drainTimeoutMs: number
+  /** Opening a stream, its protocol negotiation included. */
+  readonly openTimeoutMs: number
+  /** One dial, with the encryption handshake. */
+  readonly dialTimeoutMs: number
+  /** How long a peer that misbehaved is refused. */
+  readonly refusalMs: number
+  /** Sync requests under way with one peer, in each direction. */
+  readonly requestsPerPeer: number
+  /** Sync requests being answered for all peers together. */
+  readonly requestsServed: number
+  /** Answering one request, from its first byte to the last of the answer. */
+  readonly serveTimeoutMs: number
+  /** How often each connection is pinged, and how long the answer may take before it is closed. */
+  readonly pingIntervalMs: number
+  readonly pingTimeoutMs: number
+  /** How often each peer's gossip streams are looked at; a third miss closes the connection. */
+  readonly gossipCheckMs: number
+}
+
+export const DEFAULT_LIMITS: NetworkLimits = {
+  maxPeers: 64,
+  queue: {
+    consensus: { frames: 512, bytes: 2 * 1024 * 1024 },
+    bulk: { frames: 64, bytes: 16 * 1024 * 1024 },
+    federation: { frames: 256, bytes: 4 * 1024 * 1024 },
+  },
+  drainTimeoutMs: 5_000,
+  openTimeoutMs: 10_000,
+  dialTimeoutMs: 10_000,
+  refusalMs: 60_000,
+  requestsPerPeer: 8,
+  requestsServed: 32,
+  serveTimeoutMs: 30_000,
+  pingIntervalMs: 5_000,
+  // Longer than any pause of a busy event loop: a stalled node must not cut all its own links.
+  pingTimeoutMs: 8_000,
+  gossipCheckMs: 5_000,
+}
+
+/** Connections one peer may hold at a time: two nodes that dial each other at once make two. */
+export const MAX_CONNECTIONS_PER_PEER = 4
+
+/** Inbound streams of one channel on one connection: the live one and one still being torn down. */
+export const MAX_CHANNEL_STREAMS = 2
+
+/**
+ * libp2p's defaults, 5 connections a second per address and 10 handshakes at a time, drop dials
+ * when a whole network runs on one machine or behind one NAT.
+ */
+export const INBOUND_CONNECTIONS_PER_SECOND = 100
+export const MAX_PENDING_HANDSHAKES = 64

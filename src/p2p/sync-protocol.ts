@@ -1,0 +1,226 @@
+/**
+ * One question, one answer: each request is a stream of its own. The asker sends one frame and
+ * closes its side; the answerer sends one frame, `status (u8) ‖ answer`, and closes. Status 0 is
+ * an answer, 1 a refusal with nothing behind it. Both sides bound the number under way.
+ */
+
+import type { Stream } from '@libp2p/interface'
+import { concatBytes } from '../primitives/bytes.ts'
+import type { Logger, PeerId, Timers } from '../runtime/runtime.ts'
+import { type Deadline, DeadlineError, startDeadline } from './deadline.ts'
+import { encodeFrames } from './frame.ts'
+import { closeWriting, receiveFrames } from './inbound-stream.ts'
+import { MAX_ANSWER_BYTES, MAX_QUESTION_BYTES } from './limits.ts'
+import { RequestError } from './request-error.ts'
+
+const ANSWERED = 0
+const REFUSED = 1
+const REFUSAL = Uint8Array.of(REFUSED)
+
+type RequestHandler = (from: PeerId, question: Uint8Array) => Promise<Uint8Array>
+
+export interface SyncProtocolOptions {
+  readonly requestsPerPeer: number
+  readonly requestsServed: number
+  readonly serveTimeoutMs: number
+}
+
+export interface SyncProtocolDependencies {
+  /** Opens a stream to the peer; undefined when it is not connected. */
+  readonly open: (peer: PeerId, signal: AbortSignal) => Promise<Stream> | undefined
+  /** The peer broke the protocol. */
+  readonly punish: (peer: PeerId, reason: string) => void
+  readonly timers: Timers
+  readonly log: Logger
+}
+
+export class SyncProtocol {
+  readonly #options: SyncProtocolOptions
+  readonly #dependencies: SyncProtocolDependencies
+  readonly #asking = new PeerCounter()
+  readonly #serving = new PeerCounter()
+  readonly #deadlines = new Set<Deadline>()
+  #handler: RequestHandler | undefined
+  #stopped = false
+
+  constructor(options: SyncProtocolOptions, dependencies: SyncProtocolDependencies) {
+    this.#options = options
+    this.#dependencies = dependencies
+  }
+
+  setHandler(handler: RequestHandler): void {
+    this.#handler = handler
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const deadline of this.#deadlines) {
+      deadline.abort(new RequestError('stopped', 'the node is stopping'))
+    }
+  }
+
+  /** Asks a peer. @throws RequestError when there is no answer, for whatever reason. */
+  async ask(peer: PeerId, question: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    if (this.#stopped) throw new RequestError('stopped', 'the node is stopping')
+    if (question.length === 0 || question.length > MAX_QUESTION_BYTES) {
+      throw new RequestError('refused', `a question of ${question.length} bytes is never sent`)
+    }
+    if (this.#asking.of(peer) >= this.#options.requestsPerPeer) {
+      throw new RequestError('busy', 'too many requests to this peer under way')
+    }
+    const deadline = this.#startDeadline(timeoutMs)
+    this.#asking.add(peer, 1)
+    try {
+      const opening = this.#dependencies.open(peer, deadline.signal)
+      if (opening === undefined) throw new RequestError('not-connected', 'peer not connected')
+      const stream = await opening
+      return await this.#exchange(peer, stream, question, deadline.signal)
+    } catch (cause) {
+      throw asRequestError(cause, deadline.signal)
+    } finally {
+      this.#asking.add(peer, -1)
+      this.#endDeadline(deadline)
+    }
+  }
+
+  #exchange(
+    peer: PeerId,
+    stream: Stream,
+    question: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return new Promise<Uint8Array>((resolve, reject) => {
+      const fail = (error: Error): void => {
+        reject(error)
+        stream.abort(error)
+      }
+      const giveUp = (): void => fail(abortReason(signal))
+      signal.addEventListener('abort', giveUp, { once: true })
+      receiveFrames(stream, {
+        maxFrameBytes: MAX_ANSWER_BYTES + 1,
+        onFrame: (frame) => {
+          const [status] = frame
+          if (status === ANSWERED) resolve(frame.subarray(1))
+          else if (status === REFUSED) reject(new RequestError('refused', 'the peer declined'))
+          else reject(new RequestError('malformed', 'answer of an unknown kind'))
+        },
+        onMalformed: (error) => {
+          reject(new RequestError('malformed', error.message, { cause: error }))
+          this.#dependencies.punish(peer, 'malformed sync answer')
+        },
+        onEnd: () => {
+          signal.removeEventListener('abort', giveUp)
+          reject(new RequestError('refused', 'the stream ended without an answer'))
+        },
+      })
+      if (signal.aborted) {
+        giveUp()
+        return
+      }
+      stream.send(encodeFrames([question]))
+      closeWriting(stream)
+    })
+  }
+
+  /** Answers one request of a peer. Never throws. */
+  serve(peer: PeerId, stream: Stream): void {
+    const isBusy =
+      this.#serving.total >= this.#options.requestsServed ||
+      this.#serving.of(peer) >= this.#options.requestsPerPeer
+    if (this.#stopped || isBusy) {
+      stream.abort(new RequestError('busy', 'too many requests under way'))
+      return
+    }
+    const deadline = this.#startDeadline(this.#options.serveTimeoutMs)
+    this.#serving.add(peer, 1)
+    const onAbort = (): void => stream.abort(abortReason(deadline.signal))
+    deadline.signal.addEventListener('abort', onAbort, { once: true })
+    let isAsked = false
+    receiveFrames(stream, {
+      maxFrameBytes: MAX_QUESTION_BYTES,
+      onFrame: (question) => {
+        // A second question on the stream is not looked at.
+        if (isAsked) return
+        isAsked = true
+        void this.#answer(peer, stream, question, deadline.signal)
+      },
+      onMalformed: () => this.#dependencies.punish(peer, 'malformed sync question'),
+      onEnd: () => {
+        if (!isAsked) stream.abort(new RequestError('malformed', 'no question'))
+      },
+    })
+    stream.addEventListener('close', () => {
+      this.#serving.add(peer, -1)
+      this.#endDeadline(deadline)
+    })
+  }
+
+  async #answer(
+    peer: PeerId,
+    stream: Stream,
+    question: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { log } = this.#dependencies
+    let answer: Uint8Array = REFUSAL
+    try {
+      if (this.#handler !== undefined) {
+        const body = await this.#handler(peer, question)
+        if (body.length <= MAX_ANSWER_BYTES) answer = concatBytes(Uint8Array.of(ANSWERED), body)
+        else log.error({ bytes: body.length }, 'sync answer too long, not sent')
+      }
+    } catch (cause) {
+      log.debug({ peer, error: String(cause) }, 'request declined')
+    }
+    try {
+      if (stream.status !== 'open') return
+      stream.send(encodeFrames([answer]))
+      await stream.close({ signal })
+    } catch (cause) {
+      log.debug({ peer, error: String(cause) }, 'answer not sent')
+      stream.abort(new RequestError('not-connected', 'answer not sent', { cause }))
+    }
+  }
+
+  #startDeadline(delayMs: number): Deadline {
+    const deadline = startDeadline(this.#dependencies.timers, delayMs)
+    this.#deadlines.add(deadline)
+    return deadline
+  }
+
+  #endDeadline(deadline: Deadline): void {
+    deadline.clear()
+    this.#deadlines.delete(deadline)
+  }
+}
+
+/** How many of something are under way, for each peer and in all. */
+class PeerCounter {
+  readonly #counts = new Map<PeerId, number>()
+  total = 0
+
+  of(peer: PeerId): number {
+    return this.#counts.get(peer) ?? 0
+  }
+
+  add(peer: PeerId, difference: 1 | -1): void {
+    const count = this.of(peer) + difference
+    if (count === 0) this.#counts.delete(peer)
+    else this.#counts.set(peer, count)
+    this.total += difference
+  }
+}
+
+function abortReason(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new DOMException('aborted', 'AbortError')
+}
+
+/** Whatever went wrong while asking, in the words of RequestError. */
+function asRequestError(cause: unknown, signal: AbortSignal): RequestError {
+  const error = signal.aborted ? abortReason(signal) : cause
+  if (error instanceof RequestError) return error
+  if (error instanceof DeadlineError) {
+    return new RequestError('timeout', 'no answer in time', { cause: error })
+  }
+  return new RequestError('not-connected', 'the connection failed', { cause: error })
+}

@@ -1,0 +1,80 @@
+/**
+ * The network between simulated nodes: each packet may be late, lost, doubled or overtaken. Links
+ * can be cut one way or both, and packets of one kind can be lost far more often than others: that
+ * finds faults which uniform loss does not.
+ */
+
+import type { SeededRandom } from './seeded-random.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+export interface Packet {
+  readonly from: number
+  readonly to: number
+  /** Message kind, for selective loss: "propose", "vote/finalize", "sync-answer" … */
+  readonly label: string
+  readonly bytes: Uint8Array
+}
+
+/** Probabilities per packet; milliseconds. */
+export interface NetworkFaults {
+  readonly latencyMs: readonly [least: number, most: number]
+  readonly loss: number
+  readonly duplication: number
+  /** Chance of a delay ten times as long, which reorders. */
+  readonly straggling: number
+  /** Packets whose label starts with this are lost that often. */
+  readonly selective?: { readonly label: string; readonly loss: number }
+}
+
+export class PacketNetwork {
+  faults: NetworkFaults
+  readonly #cuts = new Set<string>()
+  readonly #time: VirtualTime
+  readonly #random: SeededRandom
+  readonly #deliver: (packet: Packet) => void
+
+  constructor(
+    faults: NetworkFaults,
+    world: { readonly time: VirtualTime; readonly random: SeededRandom },
+    deliver: (packet: Packet) => void,
+  ) {
+    this.faults = faults
+    this.#time = world.time
+    this.#random = world.random
+    this.#deliver = deliver
+  }
+
+  /** Cuts one direction. */
+  cut(from: number, to: number): void {
+    this.#cuts.add(`${from}>${to}`)
+  }
+
+  /** Two groups that cannot reach each other. */
+  partition(left: readonly number[], right: readonly number[]): void {
+    for (const a of left) {
+      for (const b of right) {
+        this.cut(a, b)
+        this.cut(b, a)
+      }
+    }
+  }
+
+  mend(): void {
+    this.#cuts.clear()
+  }
+
+  send(packet: Packet): void {
+    const { faults } = this
+    const random = this.#random
+    const selective = faults.selective
+    const isSelected = selective !== undefined && packet.label.startsWith(selective.label)
+    if (random.chance(isSelected ? selective.loss : faults.loss)) return
+    const copies = random.chance(faults.duplication) ? 2 : 1
+    for (let i = 0; i < copies; i++) {
+      const delayMs = random.between(...faults.latencyMs) * (random.chance(faults.straggling) ? 10 : 1)
+      this.#time.after(delayMs, () => {
+        if (!this.#cuts.has(`${packet.from}>${packet.to}`)) this.#deliver(packet)
+      })
+    }
+  }
+}

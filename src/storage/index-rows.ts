@@ -1,0 +1,232 @@
+/**
+ * From a committed block to every row that it adds to or removes from the database: a pure function, so
+ * that one atomic batch holds state, block, certificate and indexes. Only outputs that somebody can
+ * spend are indexed by script; burns and OP_RETURN are found through their transactions.
+ */
+
+import { classifyOutput } from '../bitcoin/script.ts'
+import {
+  isCoinbase,
+  type OutPoint,
+  type Transaction,
+  type TxOutput,
+  transactionId,
+  transactionSizes,
+} from '../bitcoin/transaction.ts'
+import { type Block, blockWeight, encodeBlock } from '../chain/block.ts'
+import type { StateDelta } from '../chain/state.ts'
+import type { SpentCoin } from '../chain/transition.ts'
+import { assert, present } from '../primitives/assert.ts'
+import { type BlockHash, type Hash32, hash32FromBytes, type Txid } from '../primitives/hashes.ts'
+import { sha256 } from '../primitives/sha256.ts'
+import type { Write } from '../runtime/runtime.ts'
+import {
+  depositPrevoutKey,
+  heightByHashKey,
+  heightKey,
+  metaKey,
+  STATE_KEY_BYTES_MAX,
+  scriptHistoryKey,
+  scriptStatsKey,
+  scriptUnspentKey,
+  spendKey,
+  stateKey,
+  transactionKey,
+} from './keys.ts'
+import {
+  type BlockInfo,
+  blockInfoRecord,
+  heightRecord,
+  locationRecord,
+  outputRecord,
+  type ScriptStats,
+  scriptEventRecord,
+  scriptStatsRecord,
+  spendRecord,
+  tipRecord,
+  unspentRecord,
+} from './records.ts'
+
+/** A final block with everything that connecting it has shown. */
+export interface CommittedBlock {
+  readonly height: number
+  readonly hash: BlockHash
+  /** As peers exchange it; for block 0 whatever the network's genesis says. */
+  readonly blockBytes: Uint8Array
+  readonly block: Block
+  readonly certificate: Uint8Array
+  readonly delta: StateDelta
+  readonly undo: Uint8Array
+  /** For each transaction the coins it spends, in input order; none for coinbase and mint. */
+  readonly spent: readonly (readonly SpentCoin[])[]
+  /** The L1 outputs that the mint transaction's inputs name. */
+  readonly mintPrevouts: readonly { readonly outPoint: OutPoint; readonly output: TxOutput }[]
+}
+
+/** What the rows depend on besides the block. */
+export interface RowContext {
+  /** Of this block, seconds. */
+  readonly medianTime: number
+  /** A script's totals before this block. */
+  stats(scriptHash: Hash32): ScriptStats
+}
+
+export interface BlockRows {
+  readonly writes: readonly Write[]
+  readonly info: BlockInfo
+  /** New totals of every script that the block touches. */
+  readonly stats: ReadonlyMap<Hash32, ScriptStats>
+}
+
+/** SHA-256 of an output script: how Esplora and Electrum name it (Electrum reverses the bytes). */
+export function scriptHash(script: Uint8Array): Hash32 {
+  return hash32FromBytes(sha256(script))
+}
+
+export function blockRows(committed: CommittedBlock, context: RowContext): BlockRows {
+  const { transactions } = committed.block
+  assert(committed.spent.length === transactions.length, 'spent coins for every transaction')
+  const writes: Write[] = []
+  const info = blockInfo(committed, context.medianTime)
+  addStateRows(writes, committed.delta)
+  addBlockRows(writes, committed, info)
+  for (const { outPoint, output } of committed.mintPrevouts) {
+    writes.push(put(depositPrevoutKey(outPoint), outputRecord.encode(output)))
+  }
+  const scripts = new ScriptRows(committed.height, context)
+  for (const [position, transaction] of transactions.entries()) {
+    const txid = transactionId(transaction)
+    const location = { height: committed.height, position }
+    writes.push(put(transactionKey(txid), locationRecord.encode(location)))
+    addSpendRows(writes, transaction, txid, committed.height)
+    const spent = present(committed.spent[position], 'coins spent by a transaction')
+    scripts.addTransaction(writes, transaction, txid, position, spent)
+  }
+  for (const [hash, stats] of scripts.stats) {
+    writes.push(put(scriptStatsKey(hash), scriptStatsRecord.encode(stats)))
+  }
+  return { writes, info, stats: scripts.stats }
+}
+
+function put(key: Uint8Array, value: Uint8Array): Write {
+  return { kind: 'put', key, value }
+}
+
+function addStateRows(writes: Write[], delta: StateDelta): void {
+  for (const [key, value] of delta.puts) {
+    assert(key.length <= STATE_KEY_BYTES_MAX * 2, 'state key within its limit')
+    writes.push(put(stateKey(key), value))
+  }
+  for (const key of delta.deletes) {
+    assert(!delta.puts.has(key), 'a state key is put or deleted, not both')
+    writes.push({ kind: 'delete', key: stateKey(key) })
+  }
+}
+
+function addBlockRows(writes: Write[], committed: CommittedBlock, info: BlockInfo): void {
+  const { height, hash } = committed
+  writes.push(
+    put(heightKey('block', height), committed.blockBytes),
+    put(heightKey('blockInfo', height), blockInfoRecord.encode(info)),
+    put(heightByHashKey(hash), heightRecord.encode(height)),
+    put(heightKey('certificate', height), committed.certificate),
+    put(heightKey('undo', height), committed.undo),
+    put(metaKey('tip'), tipRecord.encode({ height, hash })),
+  )
+  // Block 0 may be Bitcoin's own, whose bytes say nothing of the extension.
+  if (height === 0) writes.push(put(metaKey('genesis'), encodeBlock(committed.block)))
+}
+
+function blockInfo(committed: CommittedBlock, medianTime: number): BlockInfo {
+  const { header, transactions } = committed.block
+  let sizeBytes = 80 + (transactions.length < 0xfd ? 1 : 3)
+  for (const transaction of transactions) sizeBytes += transactionSizes(transaction).totalBytes
+  const weight = blockWeight(committed.block)
+  return { hash: committed.hash, time: header.time, medianTime, sizeBytes, weight }
+}
+
+/** Also for a mint's inputs: the L1 outpoint leads to the transaction that minted it. */
+function addSpendRows(writes: Write[], transaction: Transaction, txid: Txid, height: number): void {
+  if (isCoinbase(transaction)) return
+  for (const [vin, input] of transaction.inputs.entries()) {
+    writes.push(put(spendKey(input.prevout), spendRecord.encode({ txid, vin, height })))
+  }
+}
+
+const INDEXED_KINDS: ReadonlySet<string> = new Set(['p2wpkh', 'p2wsh', 'p2tr', 'p2a'])
+
+function isIndexed(script: Uint8Array): boolean {
+  return INDEXED_KINDS.has(classifyOutput(script).kind)
+}
+
+interface Change {
+  fundedCount: number
+  fundedSum: bigint
+  spentCount: number
+  spentSum: bigint
+}
+
+/** The rows under script hashes, and the totals that grow from transaction to transaction. */
+class ScriptRows {
+  readonly stats = new Map<Hash32, ScriptStats>()
+  readonly #height: number
+  readonly #context: RowContext
+
+  constructor(height: number, context: RowContext) {
+    this.#height = height
+    this.#context = context
+  }
+
+  addTransaction(
+    writes: Write[],
+    transaction: Transaction,
+    txid: Txid,
+    position: number,
+    spent: readonly SpentCoin[],
+  ): void {
+    const changes = new Map<Hash32, Change>()
+    for (const { outPoint, coin } of spent) {
+      if (!isIndexed(coin.script)) continue
+      const hash = scriptHash(coin.script)
+      const change = changeOf(changes, hash)
+      change.spentCount++
+      change.spentSum += coin.value
+      writes.push({ kind: 'delete', key: scriptUnspentKey(hash, outPoint) })
+    }
+    for (const [vout, output] of transaction.outputs.entries()) {
+      if (!isIndexed(output.script)) continue
+      const hash = scriptHash(output.script)
+      const change = changeOf(changes, hash)
+      change.fundedCount++
+      change.fundedSum += output.value
+      const row = { value: output.value, height: this.#height, position }
+      writes.push(put(scriptUnspentKey(hash, { txid, vout }), unspentRecord.encode(row)))
+    }
+    for (const [hash, change] of changes) {
+      const event = { funds: change.fundedCount > 0, spends: change.spentCount > 0, txid }
+      const key = scriptHistoryKey(hash, this.#height, position)
+      writes.push(put(key, scriptEventRecord.encode(event)))
+      this.#addStats(hash, change)
+    }
+  }
+
+  #addStats(hash: Hash32, change: Change): void {
+    const before = this.stats.get(hash) ?? this.#context.stats(hash)
+    this.stats.set(hash, {
+      txCount: before.txCount + 1,
+      fundedCount: before.fundedCount + change.fundedCount,
+      fundedSum: before.fundedSum + change.fundedSum,
+      spentCount: before.spentCount + change.spentCount,
+      spentSum: before.spentSum + change.spentSum,
+    })
+  }
+}
+
+function changeOf(changes: Map<Hash32, Change>, hash: Hash32): Change {
+  let change = changes.get(hash)
+  if (change === undefined) {
+    change = { fundedCount: 0, fundedSum: 0n, spentCount: 0, spentSum: 0n }
+    changes.set(hash, change)
+  }
+  return change
+}

@@ -1,0 +1,219 @@
+/**
+ * The values of the database, one encoding for each kind of record (`keys.ts` says which key holds
+ * which). Little-endian, exact length: a record with bytes missing or left over is damage.
+ */
+
+import type { OutPoint, TxOutput } from '../bitcoin/transaction.ts'
+import {
+  type ByteReader,
+  type ByteWriter,
+  DecodeError,
+  decodeAll,
+  encodeWith,
+} from '../primitives/codec.ts'
+import {
+  type BlockHash,
+  type Hash32,
+  readBlockHash,
+  readHash32,
+  readTxid,
+  type Txid,
+  writeHash32,
+  writeReversed,
+} from '../primitives/hashes.ts'
+import { decodeSats, type Sats } from '../primitives/units.ts'
+import { StorageCorruptError } from './storage-error.ts'
+
+export interface RecordCodec<T> {
+  encode(value: T): Uint8Array
+  /** @throws StorageCorruptError */
+  decode(bytes: Uint8Array): T
+}
+
+function codec<T>(
+  what: string,
+  write: (writer: ByteWriter, value: T) => void,
+  read: (reader: ByteReader) => T,
+): RecordCodec<T> {
+  return {
+    encode: (value) => encodeWith((writer) => write(writer, value)),
+    decode(bytes) {
+      try {
+        return decodeAll(bytes, read)
+      } catch (thrown) {
+        if (!(thrown instanceof DecodeError)) throw thrown
+        throw new StorageCorruptError(`the database holds a damaged record: ${what}`, {
+          cause: thrown,
+        })
+      }
+    },
+  }
+}
+
+export interface Tip {
+  readonly height: number
+  readonly hash: BlockHash
+}
+
+export const tipRecord: RecordCodec<Tip> = codec(
+  'tip',
+  (writer, tip) => writeReversed(writer.u32(tip.height), tip.hash),
+  (reader) => ({ height: reader.u32(), hash: readBlockHash(reader) }),
+)
+
+/** What lists of blocks show without reading the blocks. */
+export interface BlockInfo {
+  readonly hash: BlockHash
+  /** Header time, seconds. */
+  readonly time: number
+  /** Median of the times of this block and the ten before, seconds. */
+  readonly medianTime: number
+  /** Of the block as Bitcoin tools parse it. */
+  readonly sizeBytes: number
+  readonly weight: number
+}
+
+export const blockInfoRecord: RecordCodec<BlockInfo> = codec(
+  'block info',
+  (writer, info) => {
+    writeReversed(writer, info.hash)
+    writer.u32(info.time).u32(info.medianTime).u32(info.sizeBytes).u32(info.weight)
+  },
+  (reader) => ({
+    hash: readBlockHash(reader),
+    time: reader.u32(),
+    medianTime: reader.u32(),
+    sizeBytes: reader.u32(),
+    weight: reader.u32(),
+  }),
+)
+
+export const heightRecord: RecordCodec<number> = codec(
+  'height',
+  (writer, height) => writer.u32(height),
+  (reader) => reader.u32(),
+)
+
+export const formatRecord: RecordCodec<number> = codec(
+  'format version',
+  (writer, version) => writer.u32(version),
+  (reader) => reader.u32(),
+)
+
+export const chainIdRecord: RecordCodec<Hash32> = codec('chain id', writeHash32, readHash32)
+
+export interface TransactionLocation {
+  readonly height: number
+  /** In its block; the coinbase is 0. */
+  readonly position: number
+}
+
+export const locationRecord: RecordCodec<TransactionLocation> = codec(
+  'transaction location',
+  (writer, location) => writer.u32(location.height).u32(location.position),
+  (reader) => ({ height: reader.u32(), position: reader.u32() }),
+)
+
+export interface Spend {
+  readonly txid: Txid
+  /** Index of the spending input. */
+  readonly vin: number
+  readonly height: number
+}
+
+export const spendRecord: RecordCodec<Spend> = codec(
+  'spend',
+  (writer, spend) => writeReversed(writer.u32(spend.vin).u32(spend.height), spend.txid),
+  (reader) => {
+    const vin = reader.u32()
+    const height = reader.u32()
+    return { txid: readTxid(reader), vin, height }
+  },
+)
+
+/** What one transaction does to one script. */
+export interface ScriptEvent {
+  readonly funds: boolean
+  readonly spends: boolean
+  readonly txid: Txid
+}
+
+const FUNDS = 1
+const SPENDS = 2
+
+export const scriptEventRecord: RecordCodec<ScriptEvent> = codec(
+  'script history',
+  (writer, event) => {
+    writer.u8((event.funds ? FUNDS : 0) | (event.spends ? SPENDS : 0))
+    writeReversed(writer, event.txid)
+  },
+  (reader) => {
+    const flags = reader.u8()
+    if (flags < FUNDS || flags > (FUNDS | SPENDS)) throw new DecodeError('unknown history flags')
+    const txid = readTxid(reader)
+    return { funds: (flags & FUNDS) !== 0, spends: (flags & SPENDS) !== 0, txid }
+  },
+)
+
+export interface UnspentRow extends TransactionLocation {
+  readonly value: Sats
+}
+
+export const unspentRecord: RecordCodec<UnspentRow> = codec(
+  'script unspent',
+  (writer, row) => writer.u64(row.value).u32(row.height).u32(row.position),
+  (reader) => ({
+    value: decodeSats(reader.u64()),
+    height: reader.u32(),
+    position: reader.u32(),
+  }),
+)
+
+/** Totals over everything that ever happened to a script; the sums may exceed 21 million coins. */
+export interface ScriptStats {
+  readonly txCount: number
+  readonly fundedCount: number
+  readonly fundedSum: bigint
+  readonly spentCount: number
+  readonly spentSum: bigint
+}
+
+export const NO_STATS: ScriptStats = {
+  txCount: 0,
+  fundedCount: 0,
+  fundedSum: 0n,
+  spentCount: 0,
+  spentSum: 0n,
+}
+
+export const scriptStatsRecord: RecordCodec<ScriptStats> = codec(
+  'script statistics',
+  (writer, stats) =>
+    writer
+      .safeU64(stats.txCount)
+      .safeU64(stats.fundedCount)
+      .u64(stats.fundedSum)
+      .safeU64(stats.spentCount)
+      .u64(stats.spentSum),
+  (reader) => ({
+    txCount: reader.safeU64(),
+    fundedCount: reader.safeU64(),
+    fundedSum: reader.u64(),
+    spentCount: reader.safeU64(),
+    spentSum: reader.u64(),
+  }),
+)
+
+/** Longest script of an L1 output that a deposit proof can carry: that of an L1 transaction. */
+const L1_SCRIPT_BYTES_MAX = 400_000
+
+export const outputRecord: RecordCodec<TxOutput> = codec(
+  'deposit output',
+  (writer, output) => writer.u64(output.value).varBytes(output.script),
+  (reader) => ({ value: decodeSats(reader.u64()), script: reader.varBytes(L1_SCRIPT_BYTES_MAX) }),
+)
+
+/** An unspent output as queries show it. */
+export interface UnspentOutput extends UnspentRow {
+  readonly outPoint: OutPoint
+}
