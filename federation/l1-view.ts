@@ -24,11 +24,7 @@ export interface L1View {
 const POLL_MS = 250
 const POLL_WHILE_DOWN_MS = 1_000
 
-export function createL1View(
-  l1: BitcoinL1,
-  runtime: Runtime,
-  chainL1Height: () => number,
-): L1View {
+export function createL1View(l1: BitcoinL1, runtime: Runtime, chainL1Height: () => number): L1View {
   const log = runtime.log.child({ part: 'l1' })
   const handlers: (() => void)[] = []
   let health: L1Health = { state: 'down', message: 'not asked yet' }

@@ -22,7 +22,10 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/api', [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/node']],
   // The member sees the node only through the port that the node asks it by.
   ['federation', [...PURE, 'src/runtime', 'src/node']],
-  ['src/simulator', [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/node', 'federation']],
+  [
+    'src/simulator',
+    [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/node', 'federation'],
+  ],
   [
     'src/cli',
     [
@@ -143,7 +146,8 @@ describe('the walls between folders', () => {
   it('keep the pure folders off the operating system', () => {
     const broken = imports.filter(
       ({ file, target }) =>
-        target.startsWith('node:') && [...PURE, 'src/mempool'].some((p) => file.startsWith(`${p}/`)),
+        target.startsWith('node:') &&
+        [...PURE, 'src/mempool'].some((p) => file.startsWith(`${p}/`)),
     )
     expect(broken.map(({ file, target }) => `${file} -> ${target}`)).toEqual([])
   })

@@ -22,7 +22,9 @@ describe('every source file', () => {
   })
 
   it('has a kebab-case name that says what is inside', () => {
-    const misnamed = sources.filter((file) => !/^[a-z0-9]+(?:-[a-z0-9]+)*\.tsx?$/.test(basename(file)))
+    const misnamed = sources.filter(
+      (file) => !/^[a-z0-9]+(?:-[a-z0-9]+)*\.tsx?$/.test(basename(file)),
+    )
     expect(misnamed).toEqual([])
     const vague = /(?:^|\/)(?:index|utils?|helpers?|common|manager|misc)(?:\.|\/)/
     expect(sources.filter((file) => vague.test(file))).toEqual([])

@@ -4,7 +4,12 @@
  * no money, since anybody can name a deposit again (`claim`).
  */
 
-import { encodeOutPoint, type OutPoint, outPointKey, readOutPoint } from '../../src/bitcoin/transaction.ts'
+import {
+  encodeOutPoint,
+  type OutPoint,
+  outPointKey,
+  readOutPoint,
+} from '../../src/bitcoin/transaction.ts'
 import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
 import { decodeAll, encodeWith } from '../../src/primitives/codec.ts'
 import { decodeSats, type Sats } from '../../src/primitives/units.ts'
@@ -106,10 +111,7 @@ function depositKey(outPoint: OutPoint): Uint8Array {
 
 function encodeRegistration(registration: Registration): Uint8Array {
   return encodeWith((writer) => {
-    writer
-      .u32(registration.keyEpoch)
-      .varBytes(registration.recipient)
-      .varBytes(registration.script)
+    writer.u32(registration.keyEpoch).varBytes(registration.recipient).varBytes(registration.script)
   })
 }
 

@@ -11,7 +11,7 @@ import { activeKeyEpoch, depositScriptOf, findKeyEpoch } from '../../src/chain/p
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
-import { ok, type Rejection, reject, type Result } from '../../src/primitives/result.ts'
+import { ok, type Rejection, type Result, reject } from '../../src/primitives/result.ts'
 import type { GossipVerdict, Network, PeerId, Runtime } from '../../src/runtime/runtime.ts'
 import type { L1View } from '../l1-view.ts'
 import type { DepositBook, Registration, SeenDeposit } from './deposit-book.ts'
@@ -96,14 +96,21 @@ export function createDepositDesk(parts: DeskParts): DepositDesk {
     if (!parts.isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
     const epoch = activeKeyEpoch(parts.view())
     if (epoch === undefined) return reject('peg-closed', 'premature', 'no key has been made yet')
-    const registration = { keyEpoch: epoch.epoch, recipient, script: depositScriptOf(params, epoch, recipient) }
+    const registration = {
+      keyEpoch: epoch.epoch,
+      recipient,
+      script: depositScriptOf(params, epoch, recipient),
+    }
     const known = book.registrations.has(bytesToHex(registration.script))
     if (!known) await watcher.watch(registration, l1Height() ?? 0)
     await parts.network.publish('federation', encodeRegistrationMessage(registration))
     return ok(registration)
   }
 
-  async function claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>> {
+  async function claim(
+    outPoint: OutPoint,
+    recipient: Uint8Array,
+  ): Promise<Result<void, Rejection>> {
     const height = l1Height()
     if (height === undefined) return reject('l1-unavailable', 'premature', 'waiting for L1')
     if (findClaimHeight(parts.view(), outPoint) !== undefined) {

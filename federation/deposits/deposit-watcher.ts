@@ -45,8 +45,7 @@ export function createDepositWatcher(
   /** The next height to scan: behind the cursor when L1 has replaced what was scanned. */
   async function nextHeight(): Promise<number> {
     const cursor = book.cursor() ?? startHeight
-    const unchanged =
-      scannedHash !== undefined && (await l1.blockHashAt(cursor)) === scannedHash
+    const unchanged = scannedHash !== undefined && (await l1.blockHashAt(cursor)) === scannedHash
     return unchanged ? cursor + 1 : Math.max(startHeight, cursor - REWIND_BLOCKS)
   }
 
@@ -58,7 +57,10 @@ export function createDepositWatcher(
       if (block === undefined) return false
       const found = scanBlock(block.transactions, height, book.registrations)
       for (const deposit of found) {
-        log.info({ l1Txid: deposit.outPoint.txid, valueSats: Number(deposit.value) }, 'deposit seen')
+        log.info(
+          { l1Txid: deposit.outPoint.txid, valueSats: Number(deposit.value) },
+          'deposit seen',
+        )
       }
       await book.record(found, height)
       scannedHash = block.hash
@@ -70,7 +72,11 @@ export function createDepositWatcher(
     if (!(await book.register(registration))) return
     const only = new Map([[scriptKey(registration), registration]])
     const cursor = Math.min(book.cursor() ?? startHeight, tipHeight)
-    for (let height = Math.max(startHeight, cursor - LOOK_BACK_BLOCKS); height <= cursor; height++) {
+    for (
+      let height = Math.max(startHeight, cursor - LOOK_BACK_BLOCKS);
+      height <= cursor;
+      height++
+    ) {
       const block = await blockAt(height)
       if (block === undefined) return
       await book.record(scanBlock(block.transactions, height, only), undefined)

@@ -200,23 +200,24 @@ export function verifyNonceCommitment(nonce: NonceCommitment): boolean {
  */
 export function signShare(
   share: KeyShare,
-  key: SigningKey,
+  tweak: KeyTweak,
   nonce: SecretNonce,
   message: Uint8Array,
   participants: readonly Participant[],
 ): Uint8Array | undefined {
   const nonces = nonce.take()
+  const even = withEvenY(tweak)
   const identifier = identifierOf(share.member)
   const secret = Fn.fromBytes(share.exposeSecret())
   // s_i' = g·s_i + τ
-  const tweaked = Fn.add(key.tweak.sign === 1 ? secret : Fn.neg(secret), key.tweak.offset)
-  const { threshold, memberCount } = key.group
+  const tweaked = Fn.add(even.sign === 1 ? secret : Fn.neg(secret), even.offset)
+  const { threshold, memberCount } = share.group
   try {
     return schnorr_FROST.signShare(
       { identifier, signingShare: Fn.toBytes(tweaked) },
       {
         signers: { min: threshold, max: memberCount },
-        commitments: [key.tweak.point.slice()],
+        commitments: [even.point.slice()],
         verifyingShares: {},
       },
       nonces,

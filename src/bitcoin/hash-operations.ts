@@ -1,7 +1,6 @@
 /** Hash opcodes. Their cost is bounded per input, because hashing is slow beside its weight. */
 
-import { sha1 } from '@noble/hashes/legacy.js'
-import { hash160, ripemd160, sha256, sha256d } from '../primitives/sha256.ts'
+import { hash160, ripemd160, sha1, sha256, sha256d } from '../primitives/sha256.ts'
 import { Opcode } from './opcodes.ts'
 import { needing, type Operation } from './script-machine.ts'
 

@@ -98,11 +98,12 @@ function buildMint(
   const scratch = new StateOverlay(state.view)
   const headers = connectL1Headers(scratch, params, section.headers)
   if (!headers.ok) return headers
+  const height = state.tip.height + 1
   for (const announcement of section.keyEpochs) {
-    const connected = connectKeyEpoch(scratch, params, announcement)
+    const connected = connectKeyEpoch(scratch, params, announcement, height)
     if (!connected.ok) return connected
   }
-  const deposits = connectDeposits(scratch, params, section, state.tip.height + 1)
+  const deposits = connectDeposits(scratch, params, section, height)
   return deposits.ok ? ok([buildMintTransaction(deposits.value)]) : deposits
 }
 

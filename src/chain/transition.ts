@@ -116,7 +116,7 @@ function connectL1Section(
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
   for (const announcement of section.keyEpochs) {
-    const connected = connectKeyEpoch(overlay, params, announcement)
+    const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
   const confirmed = connectConfirmations(overlay, section.confirmations)

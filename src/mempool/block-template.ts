@@ -123,13 +123,13 @@ function neededPackage(candidate: Candidate): readonly Candidate[] {
 }
 
 function packageRate(candidate: Candidate): number {
+  const { entry, parents } = candidate
+  if (parents.length === 0) return feeRate(entry.fee, entry.chargedVsize)
   const needed = neededPackage(candidate)
   let fee = 0n
   for (const member of needed) fee += member.entry.fee
-  return feeRate(
-    fee,
-    sumOf(needed, (entry) => entry.chargedVsize),
-  )
+  const vsize = sumOf(needed, (member) => member.chargedVsize)
+  return feeRate(fee, vsize)
 }
 
 function unchosenDescendants(chosen: readonly Candidate[]): readonly Candidate[] {

@@ -125,7 +125,7 @@ export class Mempool {
     const { entry, replaced } = checked.value
     for (const old of replaced) this.#drop(old)
     this.#insert(entry)
-    this.#trim(at.nowMs)
+    this.#trim(entry.txid, at.nowMs)
     if (!this.#graph.has(entry.txid)) return reject('mempool full', 'policy')
     return ok(entry)
   }
@@ -371,13 +371,17 @@ export class Mempool {
     return dropped
   }
 
-  /** Drops the families that pay least until there is room. */
-  #trim(nowMs: number): void {
+  /**
+   * Drops the families that pay least until there is room: some to spare, so that not every arrival
+   * sorts the pool, unless the newcomer itself is among the least and makes no room necessary.
+   */
+  #trim(newcomer: Txid, nowMs: number): void {
     if (this.#memoryBytes <= this.#bytesMax) return
     const scored = this.all().map((entry) => ({ entry, rate: this.#keepingRate(entry) }))
     scored.sort((a, b) => a.rate - b.rate)
     for (const { entry, rate } of scored) {
-      if (this.#memoryBytes <= this.#bytesMax * TRIM_TO_FRACTION) return
+      const part = this.#graph.has(newcomer) ? TRIM_TO_FRACTION : 1
+      if (this.#memoryBytes <= this.#bytesMax * part) return
       if (!this.#graph.has(entry.txid)) continue
       this.#dropWithDescendants(entry.txid)
       this.#floor.raise(rate, nowMs)

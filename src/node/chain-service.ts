@@ -6,11 +6,11 @@
 
 import { headerHash } from '../bitcoin/header.ts'
 import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
-import { buildBlock, type BlockPlan } from '../chain/build-block.ts'
+import { type BlockPlan, buildBlock } from '../chain/build-block.ts'
 import {
   type ChainState,
-  checkBinding,
   type ConnectedBlock,
+  checkBinding,
   connectBlock,
 } from '../chain/connect-block.ts'
 import type { ScriptCache } from '../chain/connect-transaction.ts'

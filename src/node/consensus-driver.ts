@@ -4,15 +4,15 @@
  * moves messages, records, timers and blocks.
  */
 
-import { blockHash, type Block, decodeBlock, encodeBlock } from '../chain/block.ts'
+import { type Block, blockHash, decodeBlock, encodeBlock } from '../chain/block.ts'
 import { checkBinding } from '../chain/connect-block.ts'
 import { validatorSetOf } from '../chain/validators.ts'
 import type { ConsensusBlock } from '../consensus/block.ts'
 import { type Certificate, encodeCertificate } from '../consensus/certificate.ts'
 import { type ConsensusTimings, LAN_TIMINGS } from '../consensus/config.ts'
 import type { Effect, Event, TimerId } from '../consensus/events-and-effects.ts'
-import { type Consensus, createConsensus } from '../consensus/step.ts'
 import { decodeMessage, encodeMessage, type Message } from '../consensus/messages.ts'
+import { type Consensus, createConsensus } from '../consensus/step.ts'
 import { verifyMessage } from '../consensus/verify-message.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import { decodeWalRecord, encodeWalRecord } from '../consensus/wal-record.ts'
@@ -356,7 +356,10 @@ class Driver implements ConsensusDriver {
 
   #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
     const { chain } = this.#parts
-    const block = present(this.#open(effect.block.bytes) && this.#opened.get(effect.block.hash), 'block')
+    const block = present(
+      this.#open(effect.block.bytes) && this.#opened.get(effect.block.hash),
+      'block',
+    )
     const durable = chain.apply(block, encodeCertificate(effect.certificate))
     // Its failure is reported where it is awaited, below.
     durable.catch(() => undefined)

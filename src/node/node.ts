@@ -4,10 +4,10 @@
  */
 
 import type { Transaction } from '../bitcoin/transaction.ts'
+import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
 import type { ChainParams } from '../chain/params.ts'
 import { queueBurns } from '../chain/peg/releases.ts'
 import { StateOverlay } from '../chain/state.ts'
-import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
 import { validatorSetOf } from '../chain/validators.ts'
 import type { Certificate } from '../consensus/certificate.ts'
 import { encodeMessage } from '../consensus/messages.ts'

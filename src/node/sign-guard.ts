@@ -4,7 +4,7 @@
  * nothing signed leaves the node before its journal record is on disk.
  */
 
-import { sameStatement, type Statement, voteDigest } from '../consensus/votes.ts'
+import { type Statement, sameStatement, voteDigest } from '../consensus/votes.ts'
 import type { WalRecord } from '../consensus/wal-record.ts'
 import type { Hash32 } from '../primitives/hashes.ts'
 import type { ValidatorIdentity } from './validator-links.ts'

@@ -84,9 +84,7 @@ export class FrameParser {
     this.#body.set(part, this.#bodyFilled)
     this.#bodyFilled += taken
     if (this.#bodyFilled === frameBytes) {
-      frames.push(
-        this.#body.length === frameBytes ? this.#body : this.#body.slice(0, frameBytes),
-      )
+      frames.push(this.#body.length === frameBytes ? this.#body : this.#body.slice(0, frameBytes))
       this.#reset()
     }
     return taken

@@ -13,6 +13,7 @@ import {
   TopicValidatorResult,
 } from '@libp2p/gossipsub'
 import { createTopicScoreParams } from '@libp2p/gossipsub/score'
+import { assert } from '../primitives/assert.ts'
 import { concatBytes, utf8 } from '../primitives/bytes.ts'
 import { sha256 } from '../primitives/sha256.ts'
 import type { GossipVerdict, Logger, PeerId, Random, Topic } from '../runtime/runtime.ts'
@@ -113,6 +114,7 @@ export class GossipTopics {
   }
 
   setHandler(topic: Topic, handler: GossipHandler): void {
+    assert(!this.#handlers.has(topic), 'a topic has one handler')
     this.#handlers.set(topic, handler)
   }
 
@@ -129,7 +131,8 @@ export class GossipTopics {
   /** Publishes once; false when nobody took it. Never rejects. */
   async publish(topic: Topic, payload: Uint8Array): Promise<boolean> {
     if (payload.length > MAX_GOSSIP_PAYLOAD_BYTES) {
-      this.#log.error({ topic, bytes: payload.length }, 'gossip message too long, not published')
+      // A large proposal: its receivers have it by direct stream, the others pull it.
+      this.#log.debug({ topic, bytes: payload.length }, 'too long for gossip, not published')
       return false
     }
     this.#attempt = (this.#attempt + 1) & 0xff

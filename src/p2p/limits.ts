@@ -10,7 +10,8 @@ export const MAX_FRAME_BYTES: Readonly<Record<Channel, number>> = {
   consensus: 64 * 1024,
   // A whole proposal.
   bulk: 4 * 1024 * 1024,
-  federation: 256 * 1024,
+  // The nonces of a hundred members for a hundred inputs.
+  federation: 2 * 1024 * 1024,
 }
 
 /** Longest sync question and answer, bytes. */
@@ -62,7 +63,7 @@ export const DEFAULT_LIMITS: NetworkLimits = {
   queue: {
     consensus: { frames: 512, bytes: 2 * 1024 * 1024 },
     bulk: { frames: 64, bytes: 16 * 1024 * 1024 },
-    federation: { frames: 256, bytes: 4 * 1024 * 1024 },
+    federation: { frames: 256, bytes: 8 * 1024 * 1024 },
   },
   drainTimeoutMs: 5_000,
   openTimeoutMs: 10_000,

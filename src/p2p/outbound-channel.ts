@@ -97,7 +97,7 @@ export class OutboundChannel {
   }
 
   #pump(): void {
-    if (this.#state.kind === 'idle' && this.#queue.length > 0) this.#open()
+    if (this.#state.kind === 'idle' && this.#queue.length > 0) void this.#open()
     if (this.#state.kind !== 'open') return
     const { stream } = this.#state
     while (this.#queue.length > 0 && isFlushed(stream)) {
@@ -125,24 +125,21 @@ export class OutboundChannel {
     return batch
   }
 
-  #open(): void {
+  async #open(): Promise<void> {
     const deadline = startDeadline(this.#dependencies.timers, this.#options.openTimeoutMs)
     const opening: State = { kind: 'opening', abort: (reason) => deadline.abort(reason) }
     this.#state = opening
-    this.#dependencies
-      .open(deadline.signal)
-      .finally(() => deadline.clear())
-      .then(
-        (stream) => {
-          if (this.#state === opening) this.#opened(stream)
-          else stream.abort(new ChannelError('channel closed'))
-        },
-        (cause: unknown) => {
-          if (this.#state !== opening) return
-          this.#dependencies.log.debug({ error: String(cause) }, 'stream not opened')
-          this.#retryLater()
-        },
-      )
+    try {
+      const stream = await this.#dependencies.open(deadline.signal)
+      if (this.#state === opening) this.#opened(stream)
+      else stream.abort(new ChannelError('channel closed'))
+    } catch (cause) {
+      if (this.#state !== opening) return
+      this.#dependencies.log.debug({ error: String(cause) }, 'stream not opened')
+      this.#retryLater()
+    } finally {
+      deadline.clear()
+    }
   }
 
   #opened(stream: Stream): void {

@@ -96,21 +96,24 @@ export class SyncProtocol {
       }
       const giveUp = (): void => fail(abortReason(signal))
       signal.addEventListener('abort', giveUp, { once: true })
+      let answer: Uint8Array | undefined
       receiveFrames(stream, {
         maxFrameBytes: MAX_ANSWER_BYTES + 1,
         onFrame: (frame) => {
           const [status] = frame
-          if (status === ANSWERED) resolve(frame.subarray(1))
-          else if (status === REFUSED) reject(new RequestError('refused', 'the peer declined'))
-          else reject(new RequestError('malformed', 'answer of an unknown kind'))
+          if (answer === undefined && status === ANSWERED) answer = frame.subarray(1)
+          else if (status === REFUSED) fail(new RequestError('refused', 'the peer declined'))
+          else fail(new RequestError('malformed', 'answer of an unknown kind'))
         },
         onMalformed: (error) => {
           reject(new RequestError('malformed', error.message, { cause: error }))
           this.#dependencies.punish(peer, 'malformed sync answer')
         },
+        // Only the end completes the answer, so that no stream outlives its request.
         onEnd: () => {
           signal.removeEventListener('abort', giveUp)
-          reject(new RequestError('refused', 'the stream ended without an answer'))
+          if (answer !== undefined) resolve(answer)
+          else reject(new RequestError('refused', 'the stream ended without an answer'))
         },
       })
       if (signal.aborted) {
@@ -124,6 +127,8 @@ export class SyncProtocol {
 
   /** Answers one request of a peer. Never throws. */
   serve(peer: PeerId, stream: Stream): void {
+    // Its close event has passed already.
+    if (stream.status !== 'open') return
     const isBusy =
       this.#serving.total >= this.#options.requestsServed ||
       this.#serving.of(peer) >= this.#options.requestsPerPeer

@@ -3,13 +3,13 @@
  * the code is bundled with @noble/hashes, which gives the same bytes.
  */
 
-import { ripemd160 as nobleRipemd160 } from '@noble/hashes/legacy.js'
+import { ripemd160 as nobleRipemd160, sha1 as nobleSha1 } from '@noble/hashes/legacy.js'
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { concatBytes, utf8 } from './bytes.ts'
 
 type Hash = (data: Uint8Array) => Uint8Array
 
-function platformHash(algorithm: 'sha256' | 'ripemd160', fallback: Hash): Hash {
+function platformHash(algorithm: 'sha256' | 'ripemd160' | 'sha1', fallback: Hash): Hash {
   if (!('process' in globalThis)) return fallback
   const loaded = globalThis.process.getBuiltinModule('node:crypto')
   return (data) => new Uint8Array(loaded.hash(algorithm, data, 'buffer'))
@@ -17,6 +17,8 @@ function platformHash(algorithm: 'sha256' | 'ripemd160', fallback: Hash): Hash {
 
 export const sha256: Hash = platformHash('sha256', nobleSha256)
 export const ripemd160: Hash = platformHash('ripemd160', nobleRipemd160)
+/** Broken as a hash; here only because Script has an opcode for it. */
+export const sha1: Hash = platformHash('sha1', nobleSha1)
 
 /** SHA256(SHA256(data)). */
 export function sha256d(data: Uint8Array): Uint8Array {

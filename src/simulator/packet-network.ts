@@ -71,7 +71,8 @@ export class PacketNetwork {
     if (random.chance(isSelected ? selective.loss : faults.loss)) return
     const copies = random.chance(faults.duplication) ? 2 : 1
     for (let i = 0; i < copies; i++) {
-      const delayMs = random.between(...faults.latencyMs) * (random.chance(faults.straggling) ? 10 : 1)
+      const delayMs =
+        random.between(...faults.latencyMs) * (random.chance(faults.straggling) ? 10 : 1)
       this.#time.after(delayMs, () => {
         if (!this.#cuts.has(`${packet.from}>${packet.to}`)) this.#deliver(packet)
       })

@@ -4,14 +4,14 @@
  * a prefix that may have reached the platter, and the actions behind it.
  */
 
-import { decodeWalRecord, encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import type { Decided } from '../consensus/core.ts'
+import { decodeWalRecord, encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 type OutboxItem =
   | { readonly kind: 'record'; readonly bytes: Uint8Array }
-  | { readonly kind: 'commit'; readonly decided: Decided; readonly then: () => void }
+  | { readonly kind: 'commit'; readonly decided: Decided; readonly applied: () => void }
   | { readonly kind: 'action'; readonly run: () => void }
 
 /** Which records a broken disk forgets, for the mutants. */
@@ -45,9 +45,9 @@ export class SimulatedDisk {
     this.#pump()
   }
 
-  /** `then` runs when the block is durable. */
-  commit(decided: Decided, then: () => void): void {
-    this.#outbox.push({ kind: 'commit', decided, then })
+  /** `applied` runs when the block is durable. */
+  commit(decided: Decided, applied: () => void): void {
+    this.#outbox.push({ kind: 'commit', decided, applied })
     this.#pump()
   }
 
@@ -96,7 +96,7 @@ export class SimulatedDisk {
     if (item.kind === 'commit') {
       this.decided.push(item.decided)
       this.#prune(item.decided.block.height)
-      item.then()
+      item.applied()
     }
   }
 

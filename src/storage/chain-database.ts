@@ -7,12 +7,24 @@
  */
 
 import { MEDIAN_TIME_SPAN, medianTime } from '../bitcoin/header.ts'
-import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
+import {
+  encodeOutPoint,
+  type OutPoint,
+  type Transaction,
+  type TxOutput,
+} from '../bitcoin/transaction.ts'
 import { type Block, decodeBlock } from '../chain/block.ts'
 import { assert } from '../primitives/assert.ts'
 import { bytesToHex } from '../primitives/bytes.ts'
 import { ByteReader, DecodeError } from '../primitives/codec.ts'
-import { type BlockHash, type Hash32, readTxid, type Txid } from '../primitives/hashes.ts'
+import {
+  type BlockHash,
+  type Hash32,
+  hashToBytes,
+  readTxid,
+  reversedToBytes,
+  type Txid,
+} from '../primitives/hashes.ts'
 import type { KeyValueStore, Write } from '../runtime/runtime.ts'
 import { blockRows, type CommittedBlock } from './index-rows.ts'
 import {
@@ -39,7 +51,6 @@ import {
   locationRecord,
   NO_STATS,
   outputRecord,
-  type RecordCodec,
   type ScriptStats,
   type Spend,
   scriptEventRecord,
@@ -81,6 +92,8 @@ export interface StoredTransaction extends TransactionLocation {
 export interface HistoryEntry extends TransactionLocation {
   readonly txid: Txid
 }
+
+type RecordReader<T> = { readonly decode: (bytes: Uint8Array) => T }
 
 export interface ChainExpectations {
   readonly chainId: Hash32
@@ -215,7 +228,7 @@ export class ChainDatabase {
   }
 
   findBlock(hash: BlockHash): StoredBlock | undefined {
-    const height = this.#read(heightByHashKey(hash), heightRecord)
+    const height = this.#read(heightByHashKey(reversedToBytes(hash)), heightRecord)
     return height === undefined || !this.#reaches(height) ? undefined : this.#blockAt(height)
   }
 
@@ -234,7 +247,7 @@ export class ChainDatabase {
   }
 
   findTransaction(txid: Txid): StoredTransaction | undefined {
-    const location = this.#read(transactionKey(txid), locationRecord)
+    const location = this.#read(transactionKey(reversedToBytes(txid)), locationRecord)
     if (location === undefined || !this.#reaches(location.height)) return undefined
     const { block, hash, time } = this.#blockAt(location.height)
     const transaction = block.transactions[location.position]
@@ -244,12 +257,12 @@ export class ChainDatabase {
 
   /** The transaction that spends a coin; for an L1 outpoint of a deposit, the one that mints it. */
   findSpend(outPoint: OutPoint): Spend | undefined {
-    return this.#read(spendKey(outPoint), spendRecord)
+    return this.#read(spendKey(encodeOutPoint(outPoint)), spendRecord)
   }
 
   /** The L1 output behind an input of a mint transaction. */
   depositPrevout(outPoint: OutPoint): TxOutput | undefined {
-    return this.#read(depositPrevoutKey(outPoint), outputRecord)
+    return this.#read(depositPrevoutKey(encodeOutPoint(outPoint)), outputRecord)
   }
 
   #reaches(height: number): boolean {
@@ -290,12 +303,13 @@ export class ChainDatabase {
     scriptHash: Hash32,
     options: { readonly after?: Txid; readonly limit: number },
   ): Promise<readonly HistoryEntry[]> {
-    const prefix = scriptHistoryPrefix(scriptHash)
+    const hash = hashToBytes(scriptHash)
+    const prefix = scriptHistoryPrefix(hash)
     let end = endOfPrefix(prefix)
     if (options.after !== undefined) {
-      const location = this.#read(transactionKey(options.after), locationRecord)
+      const location = this.#read(transactionKey(reversedToBytes(options.after)), locationRecord)
       if (location === undefined) return []
-      end = scriptHistoryKey(scriptHash, location.height, location.position)
+      end = scriptHistoryKey(hash, location.height, location.position)
     }
     const entries: HistoryEntry[] = []
     const rows = this.#store.range(prefix, end, { reverse: true, limit: options.limit })
@@ -309,7 +323,7 @@ export class ChainDatabase {
 
   /** Unspent outputs that pay a script, at most `limit`, ordered by outpoint. */
   async unspent(scriptHash: Hash32, limit: number): Promise<readonly UnspentOutput[]> {
-    const prefix = scriptUnspentPrefix(scriptHash)
+    const prefix = scriptUnspentPrefix(hashToBytes(scriptHash))
     const outputs: UnspentOutput[] = []
     for await (const [key, value] of this.#store.range(prefix, endOfPrefix(prefix), { limit })) {
       const reader = new ByteReader(key.subarray(prefix.length))
@@ -323,17 +337,17 @@ export class ChainDatabase {
   stats(scriptHash: Hash32): ScriptStats {
     const cached = this.#stats.get(scriptHash)
     if (cached !== undefined) return cached
-    return this.#read(scriptStatsKey(scriptHash), scriptStatsRecord) ?? NO_STATS
+    return this.#read(scriptStatsKey(hashToBytes(scriptHash)), scriptStatsRecord) ?? NO_STATS
   }
 
   // --- records ------------------------------------------------------------------------------
 
-  #read<T>(key: Uint8Array, record: RecordCodec<T>): T | undefined {
+  #read<T>(key: Uint8Array, record: RecordReader<T>): T | undefined {
     const bytes = this.#store.get(key)
     return bytes === undefined ? undefined : record.decode(bytes)
   }
 
-  #mustRead<T>(key: Uint8Array, record: RecordCodec<T>): T {
+  #mustRead<T>(key: Uint8Array, record: RecordReader<T>): T {
     return record.decode(this.#mustGet(key))
   }
 

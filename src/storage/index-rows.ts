@@ -6,6 +6,7 @@
 
 import { classifyOutput } from '../bitcoin/script.ts'
 import {
+  encodeOutPoint,
   isCoinbase,
   type OutPoint,
   type Transaction,
@@ -17,7 +18,13 @@ import { type Block, blockWeight, encodeBlock } from '../chain/block.ts'
 import type { StateDelta } from '../chain/state.ts'
 import type { SpentCoin } from '../chain/transition.ts'
 import { assert, present } from '../primitives/assert.ts'
-import { type BlockHash, type Hash32, hash32FromBytes, type Txid } from '../primitives/hashes.ts'
+import {
+  type BlockHash,
+  type Hash32,
+  hash32FromBytes,
+  hashToBytes,
+  reversedToBytes,
+} from '../primitives/hashes.ts'
 import { sha256 } from '../primitives/sha256.ts'
 import type { Write } from '../runtime/runtime.ts'
 import {
@@ -91,19 +98,17 @@ export function blockRows(committed: CommittedBlock, context: RowContext): Block
   addStateRows(writes, committed.delta)
   addBlockRows(writes, committed, info)
   for (const { outPoint, output } of committed.mintPrevouts) {
-    writes.push(put(depositPrevoutKey(outPoint), outputRecord.encode(output)))
+    writes.push(put(depositPrevoutKey(encodeOutPoint(outPoint)), outputRecord.encode(output)))
   }
   const scripts = new ScriptRows(committed.height, context)
   for (const [position, transaction] of transactions.entries()) {
-    const txid = transactionId(transaction)
-    const location = { height: committed.height, position }
-    writes.push(put(transactionKey(txid), locationRecord.encode(location)))
-    addSpendRows(writes, transaction, txid, committed.height)
     const spent = present(committed.spent[position], 'coins spent by a transaction')
-    scripts.addTransaction(writes, transaction, txid, position, spent)
+    const placed = placeTransaction(transaction, committed.height, position, spent)
+    addTransactionRows(writes, placed)
+    scripts.add(writes, placed)
   }
   for (const [hash, stats] of scripts.stats) {
-    writes.push(put(scriptStatsKey(hash), scriptStatsRecord.encode(stats)))
+    writes.push(put(scriptStatsKey(hashToBytes(hash)), scriptStatsRecord.encode(stats)))
   }
   return { writes, info, stats: scripts.stats }
 }
@@ -128,7 +133,7 @@ function addBlockRows(writes: Write[], committed: CommittedBlock, info: BlockInf
   writes.push(
     put(heightKey('block', height), committed.blockBytes),
     put(heightKey('blockInfo', height), blockInfoRecord.encode(info)),
-    put(heightByHashKey(hash), heightRecord.encode(height)),
+    put(heightByHashKey(reversedToBytes(hash)), heightRecord.encode(height)),
     put(heightKey('certificate', height), committed.certificate),
     put(heightKey('undo', height), committed.undo),
     put(metaKey('tip'), tipRecord.encode({ height, hash })),
@@ -145,11 +150,38 @@ function blockInfo(committed: CommittedBlock, medianTime: number): BlockInfo {
   return { hash: committed.hash, time: header.time, medianTime, sizeBytes, weight }
 }
 
-/** Also for a mint's inputs: the L1 outpoint leads to the transaction that minted it. */
-function addSpendRows(writes: Write[], transaction: Transaction, txid: Txid, height: number): void {
-  if (isCoinbase(transaction)) return
-  for (const [vin, input] of transaction.inputs.entries()) {
-    writes.push(put(spendKey(input.prevout), spendRecord.encode({ txid, vin, height })))
+/** A transaction with the bytes that its rows share. */
+interface PlacedTransaction {
+  readonly transaction: Transaction
+  readonly height: number
+  readonly position: number
+  /** 32 bytes, SHA256d's order. */
+  readonly txid: Uint8Array
+  /** 36 bytes for each input; none for a coinbase. */
+  readonly outPoints: readonly Uint8Array[]
+  /** In input order; none for coinbase and mint. */
+  readonly spent: readonly SpentCoin[]
+}
+
+function placeTransaction(
+  transaction: Transaction,
+  height: number,
+  position: number,
+  spent: readonly SpentCoin[],
+): PlacedTransaction {
+  const txid = reversedToBytes(transactionId(transaction))
+  const inputs = isCoinbase(transaction) ? [] : transaction.inputs
+  const outPoints = inputs.map(({ prevout }) => encodeOutPoint(prevout))
+  assert(spent.length === 0 || spent.length === outPoints.length, 'a spent coin for every input')
+  return { transaction, height, position, txid, outPoints, spent }
+}
+
+/** Spends also for a mint's inputs: the L1 outpoint leads to the transaction that minted it. */
+function addTransactionRows(writes: Write[], placed: PlacedTransaction): void {
+  const { txid, height, position, outPoints } = placed
+  writes.push(put(transactionKey(txid), locationRecord.encode({ height, position })))
+  for (const [vin, outPoint] of outPoints.entries()) {
+    writes.push(put(spendKey(outPoint), spendRecord.encode({ txid, vin, height })))
   }
 }
 
@@ -159,7 +191,9 @@ function isIndexed(script: Uint8Array): boolean {
   return INDEXED_KINDS.has(classifyOutput(script).kind)
 }
 
+/** What a transaction does to one script. */
 interface Change {
+  readonly scriptHash: Uint8Array
   fundedCount: number
   fundedSum: bigint
   spentCount: number
@@ -177,34 +211,29 @@ class ScriptRows {
     this.#context = context
   }
 
-  addTransaction(
-    writes: Write[],
-    transaction: Transaction,
-    txid: Txid,
-    position: number,
-    spent: readonly SpentCoin[],
-  ): void {
+  add(writes: Write[], placed: PlacedTransaction): void {
+    const { transaction, txid, position, outPoints, spent } = placed
     const changes = new Map<Hash32, Change>()
-    for (const { outPoint, coin } of spent) {
+    for (const [index, { coin }] of spent.entries()) {
       if (!isIndexed(coin.script)) continue
-      const hash = scriptHash(coin.script)
-      const change = changeOf(changes, hash)
+      const change = changeOf(changes, coin.script)
       change.spentCount++
       change.spentSum += coin.value
-      writes.push({ kind: 'delete', key: scriptUnspentKey(hash, outPoint) })
+      const outPoint = present(outPoints[index], 'outpoint of a spent coin')
+      writes.push({ kind: 'delete', key: scriptUnspentKey(change.scriptHash, outPoint) })
     }
     for (const [vout, output] of transaction.outputs.entries()) {
       if (!isIndexed(output.script)) continue
-      const hash = scriptHash(output.script)
-      const change = changeOf(changes, hash)
+      const change = changeOf(changes, output.script)
       change.fundedCount++
       change.fundedSum += output.value
+      const key = scriptUnspentKey(change.scriptHash, ownOutPoint(txid, vout))
       const row = { value: output.value, height: this.#height, position }
-      writes.push(put(scriptUnspentKey(hash, { txid, vout }), unspentRecord.encode(row)))
+      writes.push(put(key, unspentRecord.encode(row)))
     }
     for (const [hash, change] of changes) {
       const event = { funds: change.fundedCount > 0, spends: change.spentCount > 0, txid }
-      const key = scriptHistoryKey(hash, this.#height, position)
+      const key = scriptHistoryKey(change.scriptHash, this.#height, position)
       writes.push(put(key, scriptEventRecord.encode(event)))
       this.#addStats(hash, change)
     }
@@ -222,10 +251,26 @@ class ScriptRows {
   }
 }
 
-function changeOf(changes: Map<Hash32, Change>, hash: Hash32): Change {
+/** The outpoint's encoding: txid, then the index as a little-endian u32. */
+function ownOutPoint(txid: Uint8Array, vout: number): Uint8Array {
+  const bytes = new Uint8Array(36)
+  bytes.set(txid)
+  new DataView(bytes.buffer).setUint32(32, vout, true)
+  return bytes
+}
+
+function changeOf(changes: Map<Hash32, Change>, script: Uint8Array): Change {
+  const hashBytes = sha256(script)
+  const hash = hash32FromBytes(hashBytes)
   let change = changes.get(hash)
   if (change === undefined) {
-    change = { fundedCount: 0, fundedSum: 0n, spentCount: 0, spentSum: 0n }
+    change = {
+      scriptHash: hashBytes,
+      fundedCount: 0,
+      fundedSum: 0n,
+      spentCount: 0,
+      spentSum: 0n,
+    }
     changes.set(hash, change)
   }
   return change

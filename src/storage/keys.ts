@@ -1,20 +1,13 @@
 /**
  * Every key of the database. A key is one prefix byte and the record's own key, so that each kind of
- * record is one contiguous range. Numbers in keys are big-endian: they sort as numbers. Txids and
- * block hashes are in SHA256d's byte order, script hashes in SHA-256's.
+ * record is one contiguous range. Numbers in keys are big-endian: they sort as numbers. Hashes are
+ * bytes in the order in which the hash function gives them.
  *
  * A prefix is never used for anything else again, not even after its records are gone.
  */
 
-import { encodeOutPoint, type OutPoint } from '../bitcoin/transaction.ts'
-import { concatBytes, hexToBytes, utf8 } from '../primitives/bytes.ts'
-import {
-  type BlockHash,
-  type Hash32,
-  hashToBytes,
-  reversedToBytes,
-  type Txid,
-} from '../primitives/hashes.ts'
+import { AssertionError } from '../primitives/assert.ts'
+import { hexToBytes, utf8 } from '../primitives/bytes.ts'
 
 /** `key -> value`; the values' encodings are in `records.ts`. */
 export const KEY_PREFIX = {
@@ -63,45 +56,64 @@ export function stateKey(keyHex: string): Uint8Array {
 type HeightKind = 'block' | 'blockInfo' | 'certificate' | 'undo'
 
 export function heightKey(kind: HeightKind, height: number): Uint8Array {
-  return prefixed(KEY_PREFIX[kind], u32be(height))
+  const key = new Uint8Array(5)
+  key[0] = KEY_PREFIX[kind]
+  new DataView(key.buffer).setUint32(1, height, false)
+  return key
 }
 
-export function heightByHashKey(hash: BlockHash): Uint8Array {
-  return prefixed(KEY_PREFIX.heightByHash, reversedToBytes(hash))
+/** `hash` is 32 bytes in SHA256d's order; so is `txid` below. */
+export function heightByHashKey(hash: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.heightByHash, hash)
 }
 
-export function transactionKey(txid: Txid): Uint8Array {
-  return prefixed(KEY_PREFIX.transaction, reversedToBytes(txid))
+export function transactionKey(txid: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.transaction, txid)
 }
 
-export function spendKey(outPoint: OutPoint): Uint8Array {
-  return prefixed(KEY_PREFIX.spend, encodeOutPoint(outPoint))
+/** `outPoint` is 36 bytes as in a transaction, here and below. */
+export function spendKey(outPoint: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.spend, outPoint)
 }
 
-export function depositPrevoutKey(outPoint: OutPoint): Uint8Array {
-  return prefixed(KEY_PREFIX.depositPrevout, encodeOutPoint(outPoint))
+export function depositPrevoutKey(outPoint: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.depositPrevout, outPoint)
 }
 
-/** Start of the range of all history rows of a script. */
-export function scriptHistoryPrefix(scriptHash: Hash32): Uint8Array {
-  return prefixed(KEY_PREFIX.scriptHistory, hashToBytes(scriptHash))
+/** Start of the range of all history rows of a script; `scriptHash` is 32 bytes, here and below. */
+export function scriptHistoryPrefix(scriptHash: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.scriptHistory, scriptHash)
 }
 
-export function scriptHistoryKey(scriptHash: Hash32, height: number, position: number): Uint8Array {
-  return concatBytes(scriptHistoryPrefix(scriptHash), u32be(height), u32be(position))
+export function scriptHistoryKey(
+  scriptHash: Uint8Array,
+  height: number,
+  position: number,
+): Uint8Array {
+  const key = new Uint8Array(1 + scriptHash.length + 8)
+  key[0] = KEY_PREFIX.scriptHistory
+  key.set(scriptHash, 1)
+  const view = new DataView(key.buffer)
+  view.setUint32(1 + scriptHash.length, height, false)
+  view.setUint32(5 + scriptHash.length, position, false)
+  return key
 }
 
 /** Start of the range of all unspent rows of a script. */
-export function scriptUnspentPrefix(scriptHash: Hash32): Uint8Array {
-  return prefixed(KEY_PREFIX.scriptUnspent, hashToBytes(scriptHash))
+export function scriptUnspentPrefix(scriptHash: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.scriptUnspent, scriptHash)
 }
 
-export function scriptUnspentKey(scriptHash: Hash32, outPoint: OutPoint): Uint8Array {
-  return concatBytes(scriptUnspentPrefix(scriptHash), encodeOutPoint(outPoint))
+export function scriptUnspentKey(scriptHash: Uint8Array, outPoint: Uint8Array): Uint8Array {
+  const key = new Uint8Array(1 + scriptHash.length + outPoint.length)
+  key[0] = KEY_PREFIX.scriptUnspent
+  key.set(scriptHash, 1)
+  key.set(outPoint, 1 + scriptHash.length)
+  return key
 }
 
-export function scriptStatsKey(scriptHash: Hash32): Uint8Array {
-  return prefixed(KEY_PREFIX.scriptStats, hashToBytes(scriptHash))
+export function scriptStatsKey(scriptHash: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.scriptStats, scriptHash)
 }
 
 /** The least key above every key that starts with `prefix`: the exclusive end of its range. */
@@ -114,8 +126,7 @@ export function endOfPrefix(prefix: Uint8Array): Uint8Array {
       return end.slice(0, i + 1)
     }
   }
-  // Prefix bytes are far below 0xff, so this is reached for an all-ff argument only.
-  return concatBytes(prefix, Uint8Array.of(0xff))
+  throw new AssertionError('prefixes begin with a byte below ff')
 }
 
 function prefixed(prefix: number, rest: Uint8Array): Uint8Array {
@@ -123,10 +134,4 @@ function prefixed(prefix: number, rest: Uint8Array): Uint8Array {
   key[0] = prefix
   key.set(rest, 1)
   return key
-}
-
-function u32be(value: number): Uint8Array {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, false)
-  return bytes
 }

@@ -4,6 +4,7 @@
  */
 
 import type { OutPoint, TxOutput } from '../bitcoin/transaction.ts'
+import { assert } from '../primitives/assert.ts'
 import {
   type ByteReader,
   type ByteWriter,
@@ -24,10 +25,64 @@ import {
 import { decodeSats, type Sats } from '../primitives/units.ts'
 import { StorageCorruptError } from './storage-error.ts'
 
-export interface RecordCodec<T> {
-  encode(value: T): Uint8Array
+/** What is written may be rawer than what is read: ids as bytes, where they are at hand. */
+export interface RecordCodec<T, Written = T> {
+  encode(value: Written): Uint8Array
   /** @throws StorageCorruptError */
   decode(bytes: Uint8Array): T
+}
+
+/** Fills a record of fixed length in one allocation: there are ten of them for every transaction. */
+class FixedWriter {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #offset = 0
+
+  constructor(lengthBytes: number) {
+    this.#bytes = new Uint8Array(lengthBytes)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  #advance(length: number): number {
+    const at = this.#offset
+    this.#offset += length
+    return at
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#advance(1), value)
+    return this
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#advance(4), value, true)
+    return this
+  }
+
+  u64(value: bigint): this {
+    this.#view.setBigUint64(this.#advance(8), value, true)
+    return this
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#bytes.set(value, this.#advance(value.length))
+    return this
+  }
+
+  finish(): Uint8Array {
+    assert(this.#offset === this.#bytes.length, 'a fixed record is filled exactly')
+    return this.#bytes
+  }
+}
+
+function fixedCodec<T, Written = T>(
+  what: string,
+  lengthBytes: number,
+  write: (writer: FixedWriter, value: Written) => FixedWriter,
+  read: (reader: ByteReader) => T,
+): RecordCodec<T, Written> {
+  const { decode } = codec(what, () => undefined, read)
+  return { encode: (value) => write(new FixedWriter(lengthBytes), value).finish(), decode }
 }
 
 function codec<T>(
@@ -108,8 +163,9 @@ export interface TransactionLocation {
   readonly position: number
 }
 
-export const locationRecord: RecordCodec<TransactionLocation> = codec(
+export const locationRecord: RecordCodec<TransactionLocation> = fixedCodec(
   'transaction location',
+  8,
   (writer, location) => writer.u32(location.height).u32(location.position),
   (reader) => ({ height: reader.u32(), position: reader.u32() }),
 )
@@ -121,9 +177,13 @@ export interface Spend {
   readonly height: number
 }
 
-export const spendRecord: RecordCodec<Spend> = codec(
+/** With the txid's 32 bytes in SHA256d's order. */
+type WithTxidBytes<T> = Omit<T, 'txid'> & { readonly txid: Uint8Array }
+
+export const spendRecord: RecordCodec<Spend, WithTxidBytes<Spend>> = fixedCodec(
   'spend',
-  (writer, spend) => writeReversed(writer.u32(spend.vin).u32(spend.height), spend.txid),
+  40,
+  (writer, spend) => writer.u32(spend.vin).u32(spend.height).bytes(spend.txid),
   (reader) => {
     const vin = reader.u32()
     const height = reader.u32()
@@ -141,12 +201,11 @@ export interface ScriptEvent {
 const FUNDS = 1
 const SPENDS = 2
 
-export const scriptEventRecord: RecordCodec<ScriptEvent> = codec(
+export const scriptEventRecord: RecordCodec<ScriptEvent, WithTxidBytes<ScriptEvent>> = fixedCodec(
   'script history',
-  (writer, event) => {
-    writer.u8((event.funds ? FUNDS : 0) | (event.spends ? SPENDS : 0))
-    writeReversed(writer, event.txid)
-  },
+  33,
+  (writer, event) =>
+    writer.u8((event.funds ? FUNDS : 0) | (event.spends ? SPENDS : 0)).bytes(event.txid),
   (reader) => {
     const flags = reader.u8()
     if (flags < FUNDS || flags > (FUNDS | SPENDS)) throw new DecodeError('unknown history flags')
@@ -159,8 +218,9 @@ export interface UnspentRow extends TransactionLocation {
   readonly value: Sats
 }
 
-export const unspentRecord: RecordCodec<UnspentRow> = codec(
+export const unspentRecord: RecordCodec<UnspentRow> = fixedCodec(
   'script unspent',
+  16,
   (writer, row) => writer.u64(row.value).u32(row.height).u32(row.position),
   (reader) => ({
     value: decodeSats(reader.u64()),
@@ -186,14 +246,15 @@ export const NO_STATS: ScriptStats = {
   spentSum: 0n,
 }
 
-export const scriptStatsRecord: RecordCodec<ScriptStats> = codec(
+export const scriptStatsRecord: RecordCodec<ScriptStats> = fixedCodec(
   'script statistics',
+  40,
   (writer, stats) =>
     writer
-      .safeU64(stats.txCount)
-      .safeU64(stats.fundedCount)
+      .u64(BigInt(stats.txCount))
+      .u64(BigInt(stats.fundedCount))
       .u64(stats.fundedSum)
-      .safeU64(stats.spentCount)
+      .u64(BigInt(stats.spentCount))
       .u64(stats.spentSum),
   (reader) => ({
     txCount: reader.safeU64(),

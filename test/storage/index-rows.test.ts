@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
-import { transactionId } from '../../src/bitcoin/transaction.ts'
+import { encodeOutPoint, transactionId } from '../../src/bitcoin/transaction.ts'
 import { AssertionError } from '../../src/primitives/assert.ts'
 import { bytesToHex, utf8 } from '../../src/primitives/bytes.ts'
+import { hashToBytes, reversedToBytes } from '../../src/primitives/hashes.ts'
 import type { Write } from '../../src/runtime/runtime.ts'
 import { blockRows, scriptHash } from '../../src/storage/index-rows.ts'
 import {
@@ -54,7 +55,9 @@ it('leaves no unspent row for an output that its own block spends', () => {
   const rows = blockRows(chain.next({ transactions: [parent, child] }), EMPTY_BEFORE)
   const written = effect(rows.writes)
   const through = scriptHash(scriptOf(2))
-  expect(written.get(bytesToHex(scriptUnspentKey(through, middle)))).toBeUndefined()
+  expect(
+    written.get(bytesToHex(scriptUnspentKey(hashToBytes(through), encodeOutPoint(middle)))),
+  ).toBeUndefined()
   expect(rows.stats.get(through)).toEqual({
     txCount: 2,
     fundedCount: 1,
@@ -62,14 +65,14 @@ it('leaves no unspent row for an output that its own block spends', () => {
     spentCount: 1,
     spentSum: 800n,
   })
-  const event = written.get(bytesToHex(scriptHistoryKey(through, 2, 2)))!
+  const event = written.get(bytesToHex(scriptHistoryKey(hashToBytes(through), 2, 2)))!
   expect(scriptEventRecord.decode(event)).toEqual({
     funds: false,
     spends: true,
     txid: transactionId(child),
   })
-  expect(written.has(bytesToHex(spendKey(middle)))).toBe(true)
-  expect(written.has(bytesToHex(transactionKey(middle.txid)))).toBe(true)
+  expect(written.has(bytesToHex(spendKey(encodeOutPoint(middle))))).toBe(true)
+  expect(written.has(bytesToHex(transactionKey(reversedToBytes(middle.txid))))).toBe(true)
 })
 
 it('refuses spent coins that do not match the transactions, as our own mistake', () => {

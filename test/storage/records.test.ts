@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesToHex, utf8 } from '../../src/primitives/bytes.ts'
+import { reversedToBytes, type Txid } from '../../src/primitives/hashes.ts'
 import { endOfPrefix } from '../../src/storage/keys.ts'
 import {
   blockInfoRecord,
@@ -16,13 +17,23 @@ import {
 } from '../../src/storage/records.ts'
 import { StorageCorruptError } from '../../src/storage/storage-error.ts'
 
+/** Ids are written as bytes. */
+function withTxidBytes<T extends { readonly txid: Txid }>(
+  record: RecordCodec<T, Omit<T, 'txid'> & { readonly txid: Uint8Array }>,
+): RecordCodec<T> {
+  return {
+    encode: (value) => record.encode({ ...value, txid: reversedToBytes(value.txid) }),
+    decode: (bytes) => record.decode(bytes),
+  }
+}
+
 const records: readonly (readonly [string, RecordCodec<unknown>])[] = [
   ['tip', tipRecord],
   ['block info', blockInfoRecord],
   ['height', heightRecord],
   ['location', locationRecord],
-  ['spend', spendRecord],
-  ['script event', scriptEventRecord],
+  ['spend', withTxidBytes(spendRecord)],
+  ['script event', withTxidBytes(scriptEventRecord)],
   ['unspent', unspentRecord],
   ['statistics', scriptStatsRecord],
   ['output', outputRecord],

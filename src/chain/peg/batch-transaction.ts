@@ -23,7 +23,7 @@ export function dustLimit(script: Uint8Array): bigint {
 }
 
 export function buildBatchTransaction(
-  inputs: readonly ReserveCoin[],
+  inputs: readonly Pick<ReserveCoin, 'outPoint'>[],
   payments: readonly TxOutput[],
   change: TxOutput | undefined,
 ): Transaction {

@@ -13,13 +13,23 @@ import {
   writeKeyEpochAnnouncement,
 } from './key-epoch-announcement.ts'
 
-export function findKeyEpoch(view: StateView, epoch: number): KeyEpochAnnouncement | undefined {
+/** An announcement in the state. */
+export interface KeyEpoch extends KeyEpochAnnouncement {
+  /** Of the block that announced it. */
+  readonly height: number
+}
+
+export function findKeyEpoch(view: StateView, epoch: number): KeyEpoch | undefined {
   const bytes = view.get(numberStateKey(NAMESPACE.keyEpoch, epoch))
-  return bytes === undefined ? undefined : decodeAll(bytes, readKeyEpochAnnouncement)
+  if (bytes === undefined) return undefined
+  return decodeAll(bytes, (reader) => {
+    const height = reader.u32()
+    return { ...readKeyEpochAnnouncement(reader), height }
+  })
 }
 
 /** The epoch that receives deposits and change; undefined while the peg is closed. */
-export function activeKeyEpoch(view: StateView): KeyEpochAnnouncement | undefined {
+export function activeKeyEpoch(view: StateView): KeyEpoch | undefined {
   const { keyEpochCount } = getPegBooks(view)
   return keyEpochCount === 0 ? undefined : findKeyEpoch(view, keyEpochCount - 1)
 }
@@ -29,6 +39,7 @@ export function connectKeyEpoch(
   overlay: StateOverlay,
   params: ChainParams,
   announcement: KeyEpochAnnouncement,
+  height: number,
 ): Result<void, Rejection> {
   const books = getPegBooks(overlay)
   if (books.keyEpochCount !== 0) return reject('key-epoch-unexpected')
@@ -36,7 +47,10 @@ export function connectKeyEpoch(
   if (announcement.threshold !== params.signingThreshold) return reject('key-epoch-threshold')
   const context = { chainId: params.chainId, epoch: 0, members: params.validators }
   if (!verifyKeyEpochAnnouncement(announcement, context)) return reject('key-epoch-unproved')
-  const bytes = encodeWith((writer) => writeKeyEpochAnnouncement(writer, announcement))
+  const bytes = encodeWith((writer) => {
+    writer.u32(height)
+    writeKeyEpochAnnouncement(writer, announcement)
+  })
   overlay.put(numberStateKey(NAMESPACE.keyEpoch, announcement.epoch), bytes)
   putPegBooks(overlay, { ...books, keyEpochCount: announcement.epoch + 1 })
   return ok(undefined)

@@ -20,7 +20,6 @@ export interface ReserveCoin {
 
 const SCRIPT_BYTES_MAX = 42
 
-
 export function putReserve(overlay: StateOverlay, coin: ReserveCoin): void {
   const bytes = encodeWith((writer) => {
     writeOutPoint(writer, coin.outPoint)

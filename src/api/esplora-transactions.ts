@@ -1,0 +1,271 @@
+/**
+ * Esplora's transaction, mempool and fee routes, and mempool.space's recommended fees. Refusals of a
+ * broadcast carry bitcoind's error codes and words, which wallets look for.
+ */
+
+import { type Context, Hono } from 'hono'
+import { buildMerkleProof } from '../bitcoin/merkle.ts'
+import {
+  decodeTransaction,
+  encodeTransaction,
+  type OutPoint,
+  type Transaction,
+  transactionId,
+} from '../bitcoin/transaction.ts'
+import { bytesToHex, hexToBytes } from '../primitives/bytes.ts'
+import { DecodeError } from '../primitives/codec.ts'
+import type { Txid } from '../primitives/hashes.ts'
+import type { Rejection } from '../primitives/result.ts'
+import type { ApiContext, ApiEnv, RequestBudget } from './api-context.ts'
+import { parseNumber, parseTxid } from './esplora-parameters.ts'
+import { cacheFor, octets, TTL_LONG, TTL_MEMPOOL_RECENT, TTL_SHORT } from './esplora-replies.ts'
+import {
+  confirmedStatus,
+  recentJson,
+  type TransactionJson,
+  type TransactionStatusJson,
+  transactionJson,
+  UNCONFIRMED,
+} from './esplora-views.ts'
+import { feeEstimates, feeHistogram, recommendedFees } from './fee-estimates.ts'
+import { encodeMerkleBlock } from './merkle-block.ts'
+import type { ConfirmedTransaction, StoredBlock } from './ports.ts'
+import { isMint } from './prevouts.ts'
+import { HttpError } from './problem.ts'
+import { hexText } from './schemas.ts'
+
+const RECENT_MAX = 10
+
+// --- reading --------------------------------------------------------------------------------
+
+export interface TransactionReader {
+  confirmed(found: ConfirmedTransaction, budget: RequestBudget): Promise<TransactionJson>
+  waiting(transaction: Transaction, budget: RequestBudget): Promise<TransactionJson>
+  /** Where an output went: Esplora's "outspend". */
+  outspend(outPoint: OutPoint): object
+}
+
+export function transactionReader({ queries, node, prevouts }: ApiContext): TransactionReader {
+  const networks = { here: node.addressNetwork, l1: node.l1AddressNetwork }
+
+  function statusAt(height: number): TransactionStatusJson {
+    const blockHash = queries.blockHashAt(height)
+    const time = queries.blockTimeAt(height)
+    if (blockHash === undefined || time === undefined) return UNCONFIRMED
+    return confirmedStatus({ height, blockHash, time })
+  }
+
+  return {
+    async confirmed(found, budget) {
+      const { transaction, position } = found
+      const mint = isMint(transaction, position, queries)
+      return transactionJson(transaction, {
+        prevouts: await prevouts.find(transaction, mint, budget),
+        isMint: mint,
+        status: confirmedStatus(found),
+        networks,
+      })
+    },
+    async waiting(transaction, budget) {
+      return transactionJson(transaction, {
+        prevouts: await prevouts.find(transaction, false, budget),
+        isMint: false,
+        status: UNCONFIRMED,
+        networks,
+      })
+    },
+    outspend(outPoint) {
+      const spend = queries.findSpend(outPoint)
+      if (spend !== undefined) {
+        const { txid, vin, height } = spend
+        return { spent: true, txid, vin, status: statusAt(height) }
+      }
+      const waiting = node.mempool.spender(outPoint)
+      return waiting === undefined
+        ? { spent: false }
+        : { spent: true, txid: waiting.txid, vin: waiting.vin, status: UNCONFIRMED }
+    },
+  }
+}
+
+interface Found {
+  readonly transaction: Transaction
+  readonly confirmed: ConfirmedTransaction | undefined
+}
+
+function mustFind({ queries, node }: ApiContext, text: string): Found {
+  const txid = parseTxid(text)
+  const confirmed = queries.findTransaction(txid)
+  const transaction = confirmed?.transaction ?? node.mempool.find(txid)
+  if (transaction === undefined) throw new HttpError(404, 'Transaction not found')
+  return { transaction, confirmed }
+}
+
+function cacheAs(c: Context<ApiEnv>, confirmed: ConfirmedTransaction | undefined): void {
+  cacheFor(c, confirmed === undefined ? TTL_SHORT : TTL_LONG)
+}
+
+// --- routes ---------------------------------------------------------------------------------
+
+export function transactionRoutes(api: ApiContext): Hono<ApiEnv> {
+  const routes = new Hono<ApiEnv>()
+  addTransactionRoutes(routes, api)
+  addProofRoutes(routes, api)
+  addSpendRoutes(routes, api)
+  routes.post('/tx', (c) => broadcast(c, api))
+  addMempoolRoutes(routes, api)
+  return routes
+}
+
+function addTransactionRoutes(routes: Hono<ApiEnv>, api: ApiContext): void {
+  const reader = transactionReader(api)
+  routes.get('/tx/:txid', async (c) => {
+    const { transaction, confirmed } = mustFind(api, c.req.param('txid'))
+    const budget = c.get('budget')
+    const view = await api.scans.run(() =>
+      confirmed === undefined
+        ? reader.waiting(transaction, budget)
+        : reader.confirmed(confirmed, budget),
+    )
+    cacheAs(c, confirmed)
+    return c.json(view)
+  })
+  routes.get('/tx/:txid/status', (c) => {
+    const confirmed = api.queries.findTransaction(parseTxid(c.req.param('txid')))
+    cacheAs(c, confirmed)
+    return c.json(confirmed === undefined ? UNCONFIRMED : confirmedStatus(confirmed))
+  })
+  routes.get('/tx/:txid/hex', (c) => {
+    const { transaction, confirmed } = mustFind(api, c.req.param('txid'))
+    cacheAs(c, confirmed)
+    return c.text(bytesToHex(encodeTransaction(transaction)))
+  })
+  routes.get('/tx/:txid/raw', (c) => {
+    const { transaction, confirmed } = mustFind(api, c.req.param('txid'))
+    cacheAs(c, confirmed)
+    return octets(c, encodeTransaction(transaction))
+  })
+}
+
+function addProofRoutes(routes: Hono<ApiEnv>, { queries }: ApiContext): void {
+  /** A confirmed transaction with its block and the ids of that block. */
+  function mustFindInBlock(text: string): {
+    confirmed: ConfirmedTransaction
+    stored: StoredBlock
+    ids: readonly Txid[]
+  } {
+    const confirmed = queries.findTransaction(parseTxid(text))
+    const stored = confirmed === undefined ? undefined : queries.findBlock(confirmed.blockHash)
+    if (confirmed === undefined || stored === undefined) {
+      throw new HttpError(404, 'Transaction not found or is unconfirmed')
+    }
+    return { confirmed, stored, ids: stored.block.transactions.map(transactionId) }
+  }
+  routes.get('/tx/:txid/merkle-proof', (c) => {
+    const { confirmed, ids } = mustFindInBlock(c.req.param('txid'))
+    const proof = buildMerkleProof(ids, confirmed.position)
+    cacheFor(c, TTL_LONG)
+    return c.json({ block_height: confirmed.height, merkle: proof.branch, pos: proof.position })
+  })
+  routes.get('/tx/:txid/merkleblock-proof', (c) => {
+    const { confirmed, stored, ids } = mustFindInBlock(c.req.param('txid'))
+    const bytes = encodeMerkleBlock(stored.block.header, ids, confirmed.position)
+    cacheFor(c, TTL_LONG)
+    return c.text(bytesToHex(bytes))
+  })
+}
+
+function addSpendRoutes(routes: Hono<ApiEnv>, api: ApiContext): void {
+  const reader = transactionReader(api)
+  routes.get('/tx/:txid/outspend/:vout', (c) => {
+    const txid = parseTxid(c.req.param('txid'))
+    const vout = parseNumber(c.req.param('vout'))
+    cacheFor(c, TTL_SHORT)
+    return c.json(reader.outspend({ txid, vout }))
+  })
+  routes.get('/tx/:txid/outspends', (c) => {
+    const { transaction } = mustFind(api, c.req.param('txid'))
+    const txid = transactionId(transaction)
+    cacheFor(c, TTL_SHORT)
+    return c.json(transaction.outputs.map((_output, vout) => reader.outspend({ txid, vout })))
+  })
+}
+
+function addMempoolRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
+  routes.get('/mempool', (c) => {
+    const items = node.mempool.all()
+    let vsize = 0
+    let totalFee = 0n
+    for (const item of items) {
+      vsize += item.vsize
+      totalFee += item.fee
+    }
+    cacheFor(c, TTL_SHORT)
+    return c.json({
+      count: items.length,
+      vsize,
+      total_fee: Number(totalFee),
+      fee_histogram: feeHistogram(items),
+    })
+  })
+  routes.get('/mempool/txids', (c) => {
+    cacheFor(c, TTL_SHORT)
+    return c.json(node.mempool.all().map((item) => transactionId(item.transaction)))
+  })
+  routes.get('/mempool/recent', (c) => {
+    const newest = node.mempool.all().toSorted((a, b) => b.timeS - a.timeS)
+    cacheFor(c, TTL_MEMPOOL_RECENT)
+    return c.json(newest.slice(0, RECENT_MAX).map(recentJson))
+  })
+  routes.get('/fee-estimates', (c) => {
+    cacheFor(c, TTL_SHORT)
+    return c.json(feeEstimates(node.mempool.all()))
+  })
+  routes.get('/v1/fees/recommended', (c) => {
+    cacheFor(c, TTL_SHORT)
+    return c.json(recommendedFees(node.mempool.all()))
+  })
+}
+
+// --- broadcast ------------------------------------------------------------------------------
+
+/** bitcoind's RPC error codes. */
+const RPC_DESERIALIZATION = -22
+const RPC_TRANSACTION_ERROR = -25
+const RPC_TRANSACTION_REJECTED = -26
+const RPC_ALREADY_IN_CHAIN = -27
+
+async function broadcast(c: Context<ApiEnv>, { queries, node }: ApiContext): Promise<Response> {
+  const transaction = decodeHex((await c.req.text()).trim())
+  const txid = transactionId(transaction)
+  if (queries.findTransaction(txid) !== undefined) {
+    throw rpcError(RPC_ALREADY_IN_CHAIN, 'Transaction outputs already in utxo set')
+  }
+  const submitted = await node.submitTransaction(transaction)
+  cacheFor(c, 0)
+  // As bitcoind: sending again what already waits is no error.
+  if (submitted.ok || submitted.error.code === 'txn-already-in-mempool') return c.text(txid)
+  throw refusal(submitted.error)
+}
+
+function decodeHex(text: string): Transaction {
+  try {
+    if (hexText.safeParse(text).success) return decodeTransaction(hexToBytes(text.toLowerCase()))
+  } catch (thrown) {
+    if (!(thrown instanceof DecodeError)) throw thrown
+  }
+  const message = 'TX decode failed. Make sure the tx has at least one input.'
+  throw rpcError(RPC_DESERIALIZATION, message)
+}
+
+function refusal({ code, class: kind, detail }: Rejection): HttpError {
+  const message = detail === undefined ? code : `${code}, ${detail}`
+  if (code === 'txn-already-known') return rpcError(RPC_ALREADY_IN_CHAIN, message)
+  return rpcError(kind === 'missing' ? RPC_TRANSACTION_ERROR : RPC_TRANSACTION_REJECTED, message)
+}
+
+/** The text of electrs, which hands on what bitcoind said. */
+function rpcError(code: number, message: string): HttpError {
+  const said = JSON.stringify({ code, message })
+  return new HttpError(400, `sendrawtransaction RPC error: ${said}`, { code: 'broadcast-refused' })
+}

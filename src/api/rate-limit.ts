@@ -1,0 +1,78 @@
+/**
+ * How often one remote address may ask: a token bucket each. Behind a reverse proxy every client has
+ * the proxy's address, so a proxy has to limit its clients itself.
+ */
+
+import type { MiddlewareHandler } from 'hono'
+import type { Clock } from '../runtime/runtime.ts'
+import { type ApiEnv, isLoopback, limitKey, remoteAddress } from './api-context.ts'
+import type { ApiLimits } from './limits.ts'
+import { HttpError } from './problem.ts'
+
+interface Bucket {
+  tokens: number
+  updatedMs: number
+}
+
+interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+export class TokenBuckets {
+  readonly #buckets = new Map<string, Bucket>()
+  readonly #keysMax: number
+  readonly #clock: Clock
+
+  constructor(keysMax: number, clock: Clock) {
+    this.#keysMax = keysMax
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#buckets.size
+  }
+
+  /** Takes a token and returns 0, or returns the seconds until there is one. */
+  take(key: string, rate: Rate): number {
+    const nowMs = this.#clock.monotonicMs()
+    const bucket = this.#buckets.get(key) ?? { tokens: rate.burst, updatedMs: nowMs }
+    const earned = ((nowMs - bucket.updatedMs) / 1_000) * rate.perSecond
+    bucket.tokens = Math.min(rate.burst, bucket.tokens + earned)
+    bucket.updatedMs = nowMs
+    // Put in anew, so that the map stays in the order of last use.
+    this.#buckets.delete(key)
+    this.#buckets.set(key, bucket)
+    this.#forgetOldest()
+    if (bucket.tokens < 1) return Math.max(1, Math.ceil((1 - bucket.tokens) / rate.perSecond))
+    bucket.tokens--
+    return 0
+  }
+
+  #forgetOldest(): void {
+    if (this.#buckets.size <= this.#keysMax) return
+    const oldest = this.#buckets.keys().next()
+    if (oldest.done !== true) this.#buckets.delete(oldest.value)
+  }
+}
+
+/** Refuses with 429 and Retry-After what comes too fast. */
+export function rateLimit(limits: ApiLimits, clock: Clock): MiddlewareHandler<ApiEnv> {
+  const buckets = new TokenBuckets(limits.trackedAddressesMax, clock)
+  const remote = { perSecond: limits.requestsPerSecond, burst: limits.requestBurst }
+  const loopback = {
+    perSecond: limits.loopbackRequestsPerSecond,
+    burst: limits.loopbackRequestBurst,
+  }
+  return async (c, next) => {
+    const address = remoteAddress(c.env)
+    const waitSeconds = buckets.take(limitKey(address), isLoopback(address) ? loopback : remote)
+    if (waitSeconds > 0) {
+      throw new HttpError(429, 'Too many requests', {
+        code: 'too-many-requests',
+        retryAfterSeconds: waitSeconds,
+      })
+    }
+    await next()
+  }
+}

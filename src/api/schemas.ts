@@ -1,0 +1,265 @@
+/**
+ * The JSON of `/v1` and every input of the API: one zod schema each, from which the types follow.
+ * Amounts are integers of satoshis, below 2^53 because all the money there is stays below 2^51.
+ */
+
+import { z } from 'zod'
+
+// --- building blocks ------------------------------------------------------------------------
+
+const count = z.int().min(0)
+const amount = z.int().min(0)
+const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/)
+const hash = z.string().regex(/^[0-9a-f]{64}$/)
+
+// --- inputs ---------------------------------------------------------------------------------
+
+/** 64 hex digits of either case, to lower case. */
+export const hashText = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/)
+  .transform((text) => text.toLowerCase())
+
+/** A decimal u32. */
+export const u32Text = z
+  .string()
+  .regex(/^\d{1,10}$/)
+  .transform(Number)
+  .refine((value) => value <= 0xffff_ffff)
+
+export const hexText = z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)
+
+/** No address is longer than BIP173's 90 characters. */
+const addressText = z.string().min(1).max(90)
+
+/** "txid:vout" */
+export const outPointText = z.string().regex(/^[0-9a-fA-F]{64}:\d{1,10}$/)
+
+export const depositAddressRequest = z.strictObject({ recipient: addressText })
+
+export const depositsQuery = z.object({ recipient: addressText.optional() })
+
+export const claimRequest = z.strictObject({
+  l1Txid: hashText,
+  vout: z.int().min(0).max(0xffff_ffff),
+  recipient: addressText,
+})
+
+export const withdrawAddressQuery = z.object({ l1Address: addressText })
+
+export const RELEASES_LIMIT_MAX = 100
+
+export const releasesQuery = z.object({
+  l1Address: addressText.optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= RELEASES_LIMIT_MAX, {
+      error: `1 to ${RELEASES_LIMIT_MAX}`,
+    })
+    .optional(),
+})
+
+/** height.seq, as the stream numbers its events. */
+export const eventIdText = z.string().regex(/^\d{1,10}\.\d{1,10}$/)
+
+// --- views ----------------------------------------------------------------------------------
+
+export const validatorView = z.object({
+  index: count,
+  publicKey: hash,
+  connected: z.boolean(),
+  self: z.boolean(),
+})
+
+const equationFields = {
+  supply: amount,
+  pendingReleases: amount,
+  feeReserve: amount,
+  inFlightFees: amount,
+  reserves: amount,
+}
+
+export const statusView = z.object({
+  version: z.string(),
+  network: z.string(),
+  chainId: hash,
+  addressPrefix: z.string(),
+  height: count,
+  blockHash: hash,
+  blockTimeMs: count,
+  synced: z.boolean(),
+  /** Why the node stopped for good, or null. */
+  halted: z.string().nullable(),
+  peers: count,
+  validator: z.object({ index: count.nullable() }),
+  validators: z.array(validatorView).readonly(),
+  mempool: z.object({ count, bytes: count }),
+  l1: z.object({
+    network: z.string(),
+    state: z.enum(['ok', 'down', 'behind', 'wrong-network', 'none']),
+    /** Of this node's own L1; null without one. */
+    height: count.nullable(),
+    /** Last L1 header in the chain. */
+    chainHeight: count,
+    message: z.string().nullable(),
+  }),
+  peg: z.object({
+    state: z.enum(['closed', 'open', 'frozen']),
+    keyEpoch: count.nullable(),
+    /** Compressed public key. */
+    groupKey: z
+      .string()
+      .regex(/^[0-9a-f]{66}$/)
+      .nullable(),
+    ...equationFields,
+    solvent: z.boolean(),
+    minDepositSats: amount,
+    minReleaseSats: amount,
+    l1Depth: count,
+    feeRateSatsPerKvb: count,
+  }),
+})
+export type StatusView = z.infer<typeof statusView>
+
+export const depositAddressView = z.object({
+  address: z.string(),
+  recipient: z.string(),
+  keyEpoch: count,
+  groupKey: z.string().regex(/^[0-9a-f]{66}$/),
+  minDepositSats: amount,
+  l1Depth: count,
+  /** BIP21 */
+  uri: z.string().startsWith('bitcoin:'),
+})
+export type DepositAddressView = z.infer<typeof depositAddressView>
+
+export const depositView = z.object({
+  l1Txid: hash,
+  vout: count,
+  valueSats: amount,
+  recipient: z.string(),
+  depositAddress: z.string(),
+  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted']),
+  confirmations: count,
+  requiredConfirmations: count,
+  mintTxid: hash.nullable(),
+  mintHeight: count.nullable(),
+})
+export type DepositView = z.infer<typeof depositView>
+
+export const depositsView = z.object({ deposits: z.array(depositView).readonly() })
+
+export const withdrawAddressView = z.object({
+  withdrawAddress: z.string(),
+  l1Address: z.string(),
+  minReleaseSats: amount,
+  estimatedFeeSats: amount,
+  estimatedSeconds: count,
+})
+export type WithdrawAddressView = z.infer<typeof withdrawAddressView>
+
+export const releaseView = z.object({
+  /** Place in the release queue since the chain began. */
+  id: count,
+  burnTxid: hash,
+  burnVout: count,
+  height: count,
+  valueSats: amount,
+  l1Address: z.string(),
+  l1Script: hex,
+  status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
+  /** Why it waits, for people. */
+  reason: z.string().nullable(),
+  feeSats: amount.nullable(),
+  netSats: amount.nullable(),
+  l1Txid: hash.nullable(),
+  confirmations: count,
+  requiredConfirmations: count,
+})
+export type ReleaseView = z.infer<typeof releaseView>
+
+export const releasesView = z.object({ releases: z.array(releaseView).readonly() })
+
+export const reservesView = z.object({
+  equation: z.object({ ...equationFields, holds: z.boolean() }),
+  coins: z
+    .array(
+      z.object({
+        txid: hash,
+        vout: count,
+        valueSats: amount,
+        keyEpoch: count,
+        l1Height: count,
+        /** The batch that spends it. */
+        inBatch: count.nullable(),
+      }),
+    )
+    .readonly(),
+  batches: z
+    .array(
+      z.object({
+        id: count,
+        txid: hash,
+        status: z.enum(['open', 'confirmed']),
+        releases: z.array(count).readonly(),
+        feeSats: amount,
+        signed: z.boolean(),
+      }),
+    )
+    .readonly(),
+})
+export type ReservesView = z.infer<typeof reservesView>
+
+export const federationView = z.object({
+  threshold: count,
+  members: z
+    .array(
+      z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }),
+    )
+    .readonly(),
+  keyEpochs: z
+    .array(
+      z.object({
+        epoch: count,
+        groupKey: z.string().regex(/^[0-9a-f]{66}$/),
+        threshold: count,
+        state: z.string(),
+        activatedHeight: count,
+      }),
+    )
+    .readonly(),
+})
+export type FederationView = z.infer<typeof federationView>
+
+export const certificateView = z.object({
+  height: count,
+  blockHash: hash,
+  view: count,
+  /** Indexes in the validator set. */
+  signers: z.array(count).readonly(),
+  certificate: hex,
+  extension: hex,
+  /** 80 bytes */
+  header: hex,
+})
+export type CertificateView = z.infer<typeof certificateView>
+
+export const healthView = z.object({
+  ok: z.boolean(),
+  reasons: z.array(z.string()).readonly().optional(),
+})
+
+export const blockEventView = z.object({ height: count, hash, txCount: count })
+export type BlockEventView = z.infer<typeof blockEventView>
+
+/** RFC 9457. */
+export const problemView = z.object({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+})
+export type ProblemView = z.infer<typeof problemView>

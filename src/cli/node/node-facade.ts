@@ -1,0 +1,198 @@
+/**
+ * The node and the member beside it, as the HTTP API asks for them: status and submission here,
+ * deposits and releases in `peg-reports.ts`.
+ */
+
+import type { Member } from '../../../federation/member.ts'
+import type { Genesis } from '../../../genesis/network.ts'
+import type { ChainQueries, NodeFacade, NodeFacadeEvent } from '../../api/ports.ts'
+import type { FederationView, StatusView } from '../../api/schemas.ts'
+import { type AddressNetwork, L1_ADDRESS_NETWORKS } from '../../bitcoin/address.ts'
+import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
+import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
+import type { Node } from '../../node/node.ts'
+import { present } from '../../primitives/assert.ts'
+import { bytesToHex } from '../../primitives/bytes.ts'
+import { createPegReports } from './peg-reports.ts'
+
+export interface FacadeParts {
+  readonly node: Node
+  readonly member: Member | undefined
+  readonly genesis: Genesis
+  readonly selfIndex: number | undefined
+  readonly version: string
+}
+
+export function createNodeFacade(parts: FacadeParts): NodeFacade {
+  const { node, member } = parts
+  const { params } = node.chain
+  const addressNetwork: AddressNetwork = {
+    ...L1_ADDRESS_NETWORKS.regtest,
+    bech32: params.addressPrefix,
+  }
+  const l1AddressNetwork = L1_ADDRESS_NETWORKS[params.l1Network]
+  const reports = createPegReports({ node, member, addressNetwork, l1AddressNetwork })
+
+  return {
+    addressNetwork,
+    l1AddressNetwork,
+    mempool: {
+      find: (txid) => node.mempool.find(txid)?.transaction,
+      all: () =>
+        node.mempool.all().map((entry) => ({
+          transaction: entry.transaction,
+          fee: entry.fee,
+          vsize: entry.vsize,
+          timeS: Math.floor(entry.timeMs / 1000),
+        })),
+      byScript: (hash) => node.mempool.byScript(hash).map((entry) => entry.transaction),
+      spender: (outPoint) => node.mempool.spender(outPoint),
+    },
+    submitTransaction: async (transaction) => node.submit(transaction),
+    status: () => statusOf(parts),
+    federation: () => federationOf(parts),
+    genesis: () => parts.genesis,
+    health: () => healthOf(parts),
+    onEvent: (handler) => forwardEvents(node, reports, handler),
+    ...reports,
+  }
+}
+
+/** The chain database with the names that the API uses. */
+export function createChainQueries(node: Node): ChainQueries {
+  const { database } = node.chain
+  return {
+    tip: () => present(database.tip(), 'tip'),
+    blockHashAt: (height) => database.blockHashAt(height),
+    blockTimeAt: (height) => database.blockTimeAt(height),
+    findBlock: (hash) => database.findBlock(hash),
+    findTransaction: (txid) => database.findTransaction(txid),
+    findSpend: (outPoint) => database.findSpend(outPoint),
+    history: (scriptHash, options) => database.history(scriptHash, options),
+    unspent: (scriptHash, limit) => database.unspent(scriptHash, limit),
+    stats: async (scriptHash) => database.stats(scriptHash),
+    depositPrevout: (outPoint) => database.depositPrevout(outPoint),
+  }
+}
+
+function statusOf(parts: FacadeParts): StatusView {
+  const { node, selfIndex } = parts
+  const { params } = node.chain
+  const { tip } = node.chain.state()
+  const { count, vsize } = node.mempool.stats(tip.timeMs)
+  const linked = new Set(node.links.connected())
+  return {
+    version: parts.version,
+    network: params.name,
+    chainId: params.chainId,
+    addressPrefix: params.addressPrefix,
+    height: tip.height,
+    blockHash: tip.hash,
+    blockTimeMs: tip.timeMs,
+    synced: node.isSynced(),
+    halted: node.haltReason() ?? null,
+    peers: node.network.peers().length,
+    validator: { index: selfIndex ?? null },
+    validators: params.validators.map((publicKey, index) => ({
+      index,
+      publicKey,
+      connected: linked.has(index) || index === selfIndex,
+      self: index === selfIndex,
+    })),
+    mempool: { count, bytes: vsize },
+    l1: l1StatusOf(parts),
+    peg: pegStatusOf(parts),
+  }
+}
+
+function l1StatusOf({ node, member }: FacadeParts): StatusView['l1'] {
+  const { params } = node.chain
+  const base = {
+    network: params.l1Network,
+    chainHeight: getPegBooks(node.chain.state().view).l1Height,
+  }
+  const health = member?.l1Health()
+  if (health === undefined) return { ...base, state: 'none', height: null, message: null }
+  return health.state === 'ok'
+    ? { ...base, state: 'ok', height: health.height, message: null }
+    : { ...base, state: health.state, height: null, message: health.message }
+}
+
+function pegStatusOf({ node }: FacadeParts): StatusView['peg'] {
+  const { params } = node.chain
+  const { view } = node.chain.state()
+  const { totals } = getPegBooks(view)
+  const epoch = activeKeyEpoch(view)
+  return {
+    state: epoch === undefined ? 'closed' : 'open',
+    keyEpoch: epoch?.epoch ?? null,
+    groupKey: epoch === undefined ? null : bytesToHex(epoch.groupKey),
+    supply: Number(totals.supply),
+    pendingReleases: Number(totals.pendingReleases),
+    feeReserve: Number(totals.feeReserve),
+    inFlightFees: Number(totals.inFlightFees),
+    reserves: Number(totals.reserves),
+    solvent: isSolvent(totals),
+    minDepositSats: Number(params.peg.minDepositSats),
+    minReleaseSats: Number(params.peg.minReleaseSats),
+    l1Depth: params.peg.l1Depth,
+    feeRateSatsPerKvb: lastFeeRate(node),
+  }
+}
+
+/** The rate in the last block, which the next batch is likely to use. */
+export function lastFeeRate(node: Node): number {
+  const { hash } = node.chain.state().tip
+  const block = node.chain.database.findBlock(hash)?.block
+  return block?.extension.feeRate ?? node.chain.params.peg.feeRateFloor
+}
+
+function federationOf({ node, selfIndex }: FacadeParts): FederationView {
+  const { params } = node.chain
+  const { view } = node.chain.state()
+  const linked = new Set(node.links.connected())
+  const { keyEpochCount } = getPegBooks(view)
+  return {
+    threshold: params.signingThreshold,
+    members: params.validators.map((publicKey, index) => ({
+      index,
+      publicKey,
+      online: linked.has(index) || index === selfIndex,
+      self: index === selfIndex,
+    })),
+    keyEpochs: Array.from({ length: keyEpochCount }, (_, epoch) => {
+      const announcement = present(findKeyEpoch(view, epoch), 'key epoch')
+      return {
+        epoch,
+        groupKey: bytesToHex(announcement.groupKey),
+        threshold: announcement.threshold,
+        state: epoch === keyEpochCount - 1 ? 'active' : 'retired',
+        activatedHeight: announcement.height,
+      }
+    }),
+  }
+}
+
+function healthOf({ node, member }: FacadeParts): { ok: boolean; reasons: readonly string[] } {
+  const reasons: string[] = []
+  const halted = node.haltReason()
+  if (halted !== undefined) reasons.push(`halted: ${halted}`)
+  if (!node.isSynced()) reasons.push('catching up')
+  const health = member?.l1Health()
+  if (health !== undefined && health.state !== 'ok') reasons.push(`L1: ${health.message}`)
+  return { ok: reasons.length === 0, reasons }
+}
+
+function forwardEvents(
+  node: Node,
+  reports: ReturnType<typeof createPegReports>,
+  handler: (event: NodeFacadeEvent) => void,
+): () => void {
+  return node.events.subscribe((event) => {
+    if (event.kind !== 'block') return
+    const { height, hash, block } = event
+    handler({ kind: 'block', height, hash, txCount: block.transactions.length })
+    for (const deposit of reports.mintedIn(block)) handler({ kind: 'deposit', deposit })
+    for (const release of reports.changedIn(block)) handler({ kind: 'release', release })
+  })
+}

@@ -1,0 +1,42 @@
+/**
+ * Stand-ins for BIP340 that cost one hash: a signature is a tagged hash of key and message. Anybody
+ * could forge them; the simulator's adversaries do not.
+ */
+
+import { type Statement, type VoteContext, voteDigest } from '../consensus/votes.ts'
+import { concatBytes, equalBytes } from '../primitives/bytes.ts'
+import {
+  hash32FromBytes,
+  hashToBytes,
+  type XOnlyKey,
+  xOnlyKeyFromBytes,
+} from '../primitives/hashes.ts'
+import { taggedHash } from '../primitives/sha256.ts'
+
+export function fakeKey(index: number): XOnlyKey {
+  return xOnlyKeyFromBytes(taggedHash('causeway/simulated-key', new Uint8Array([index])))
+}
+
+export function fakeSignature(key: XOnlyKey, message: Uint8Array): Uint8Array {
+  const half = taggedHash('causeway/simulated-signature', hashToBytes(key), message)
+  return concatBytes(half, half)
+}
+
+/** A context whose votes are checked against the stand-ins. */
+export function fakeContext(validatorCount: number): VoteContext & { sign: FakeSigner } {
+  const validators = Array.from({ length: validatorCount }, (_, i) => fakeKey(i))
+  const context: VoteContext = {
+    chainId: hash32FromBytes(taggedHash('causeway/simulated-chain')),
+    epoch: 0,
+    validators,
+    verify: (signature, message, publicKey) =>
+      equalBytes(signature, fakeSignature(xOnlyKeyFromBytes(publicKey), message)),
+  }
+  return {
+    ...context,
+    sign: (signer, statement) => fakeSignature(fakeKey(signer), voteDigest(context, statement)),
+  }
+}
+
+/** Signature of validator `signer` on a statement. */
+export type FakeSigner = (signer: number, statement: Statement) => Uint8Array

@@ -1,0 +1,262 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
+import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
+import { decodeBlock, encodeBlock } from '../../../src/chain/block.ts'
+import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
+import { dustLimit, signedVsize } from '../../../src/chain/peg/batch-transaction.ts'
+import { openBatches } from '../../../src/chain/peg/batches.ts'
+import { getPegBooks, isSolvent } from '../../../src/chain/peg/books.ts'
+import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
+import { findRelease } from '../../../src/chain/peg/releases.ts'
+import { reserveCoins } from '../../../src/chain/peg/reserves.ts'
+import { coinsOf } from '../../../src/chain/state.ts'
+import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
+import { sats } from '../../../src/primitives/units.ts'
+import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
+import {
+  aKeyEpoch,
+  anL1Payment,
+  aUser,
+  spend,
+  TestChain,
+  TestL1,
+  testParams,
+} from '../../support/chain-world.ts'
+
+beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
+
+const params = testParams()
+const { announcement } = aKeyEpoch(params)
+const alice = aUser('alice')
+const bob = aUser('bob')
+const l1Target = p2wpkhScript(new Uint8Array(20).fill(7))
+
+/** A chain whose peg is open and whose user alice holds a minted coin. */
+function afterMint(value: bigint): {
+  chain: TestChain
+  l1: TestL1
+  deposit: Transaction
+  mint: Transaction
+} {
+  const chain = new TestChain(params)
+  const l1 = new TestL1()
+  chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
+  const address = depositScriptOf(params, announcement, alice.script)
+  const deposit = anL1Payment('alice pays in', [{ value: sats(value), script: address }])
+  l1.mine([deposit])
+  const block = chain.extend({
+    l1Section: {
+      ...EMPTY_L1_SECTION,
+      headers: chain.headersTo(l1),
+      deposits: [
+        {
+          ...l1.prove(transactionId(deposit)),
+          claims: [{ vout: 0, keyEpoch: 0, recipient: alice.script }],
+        },
+      ],
+    },
+  })
+  const mint = block.transactions[1]
+  if (mint === undefined) throw new TypeError('nothing minted')
+  return { chain, l1, deposit, mint }
+}
+
+describe('the peg, all the way round', () => {
+  it('mints, pays on, burns, batches and confirms, and the books agree at every block', () => {
+    const { chain, l1, mint } = afterMint(100_000_000n)
+    expect(getPegBooks(chain.state.view).totals.supply).toBe(100_000_000n)
+
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000_000n }
+    const pay = spend(alice, [minted], [{ value: sats(99_999_000n), script: bob.script }])
+    chain.extend({ transactions: [pay] })
+
+    const paid = { outPoint: { txid: transactionId(pay), vout: 0 }, value: 99_999_000n }
+    const burn = spend(
+      bob,
+      [paid],
+      [
+        { value: sats(40_000_000n), script: withdrawScript(l1Target) },
+        { value: sats(59_998_000n), script: bob.script },
+      ],
+    )
+    chain.extend({ transactions: [burn] })
+    const burned = getPegBooks(chain.state.view).totals
+    expect(burned.supply).toBe(60_000_000n)
+    expect(burned.pendingReleases).toBe(40_000_000n)
+    expect([...openBatches(chain.state.view)]).toEqual([])
+
+    chain.extend()
+    const [batch] = [...openBatches(chain.state.view)]
+    if (batch === undefined) throw new TypeError('no batch')
+    const [payment, change] = batch.transaction.outputs
+    expect(payment?.value).toBe(40_000_000n - batch.feeShare)
+    expect(change?.value).toBe(60_000_000n)
+    expect(batch.fee).toBe(BigInt(signedVsize(batch.transaction)))
+    expect(findRelease(chain.state.view, 0)?.stage.kind).toBe('batched')
+
+    l1.mine([batch.transaction])
+    chain.extend({
+      l1Section: {
+        ...EMPTY_L1_SECTION,
+        headers: chain.headersTo(l1),
+        confirmations: [l1.prove(transactionId(batch.transaction))],
+      },
+    })
+    const { totals } = getPegBooks(chain.state.view)
+    expect(totals).toMatchObject({ supply: 60_000_000n, pendingReleases: 0n, inFlightFees: 0n })
+    expect(totals.reserves).toBe(60_000_000n)
+    expect(isSolvent(totals)).toBe(true)
+    expect(findRelease(chain.state.view, 0)?.stage.kind).toBe('paid')
+    expect([...reserveCoins(chain.state.view)].map((coin) => coin.value)).toEqual([60_000_000n])
+  })
+
+  it('refuses to mint a deposit twice', () => {
+    const { chain, l1, deposit } = afterMint(50_000n)
+    const again = chain.build({
+      l1Section: {
+        ...EMPTY_L1_SECTION,
+        headers: chain.headersTo(l1),
+        deposits: [
+          {
+            ...l1.prove(transactionId(deposit)),
+            claims: [{ vout: 0, keyEpoch: 0, recipient: alice.script }],
+          },
+        ],
+      },
+    })
+    expect(again).toMatchObject({ ok: false, error: { code: 'deposit-already-minted' } })
+  })
+
+  it('refuses a recipient that the address does not commit to', () => {
+    const chain = new TestChain(params)
+    const l1 = new TestL1()
+    chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
+    const address = depositScriptOf(params, announcement, alice.script)
+    const deposit = anL1Payment('for alice', [{ value: sats(50_000n), script: address }])
+    l1.mine([deposit])
+    const stolen = chain.build({
+      l1Section: {
+        ...EMPTY_L1_SECTION,
+        headers: chain.headersTo(l1),
+        deposits: [
+          {
+            ...l1.prove(transactionId(deposit)),
+            claims: [{ vout: 0, keyEpoch: 0, recipient: bob.script }],
+          },
+        ],
+      },
+    })
+    expect(stolen).toMatchObject({ ok: false, error: { code: 'deposit-address' } })
+  })
+
+  it('pays out everything there is', () => {
+    const { chain, mint } = afterMint(100_000n)
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000n }
+    const burn = spend(
+      alice,
+      [minted],
+      [{ value: sats(100_000n), script: withdrawScript(l1Target) }],
+    )
+    chain.extend({ transactions: [burn] })
+    chain.extend()
+    const [batch] = [...openBatches(chain.state.view)]
+    expect(batch?.hasChange).toBe(false)
+    expect(batch?.transaction.outputs).toHaveLength(1)
+    expect(isSolvent(getPegBooks(chain.state.view).totals)).toBe(true)
+  })
+
+  it('makes up change that would be too small to exist', () => {
+    const { chain, mint } = afterMint(100_000n)
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000n }
+    const burn = spend(
+      alice,
+      [minted],
+      [
+        { value: sats(99_900n), script: withdrawScript(l1Target) },
+        { value: sats(100n), script: alice.script },
+      ],
+    )
+    chain.extend({ transactions: [burn] })
+    chain.extend()
+    const [batch] = [...openBatches(chain.state.view)]
+    const change = batch?.transaction.outputs[1]
+    expect(change?.value).toBe(dustLimit(change?.script ?? new Uint8Array()))
+    expect(getPegBooks(chain.state.view).totals.feeReserve).toBe(230n)
+  })
+
+  it('keeps what a release cannot be paid from in the queue', () => {
+    const { chain, mint } = afterMint(100_000n)
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000n }
+    const burn = spend(
+      alice,
+      [minted],
+      [
+        { value: sats(40_000n), script: withdrawScript(l1Target) },
+        { value: sats(60_000n), script: alice.script },
+      ],
+    )
+    chain.extend({ transactions: [burn] })
+    chain.extend()
+    const change = { outPoint: { txid: transactionId(burn), vout: 1 }, value: 60_000n }
+    const second = spend(
+      alice,
+      [change],
+      [{ value: sats(60_000n), script: withdrawScript(l1Target) }],
+    )
+    chain.extend({ transactions: [second] })
+    chain.extend()
+    expect(findRelease(chain.state.view, 1)?.stage.kind).toBe('queued')
+    expect(isSolvent(getPegBooks(chain.state.view).totals)).toBe(true)
+  })
+
+  it('refuses a burn below the minimum', () => {
+    const { chain, mint } = afterMint(100_000n)
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000n }
+    const burn = spend(
+      alice,
+      [minted],
+      [
+        { value: sats(9_999n), script: withdrawScript(l1Target) },
+        { value: sats(90_001n), script: alice.script },
+      ],
+    )
+    const built = chain.build({ transactions: [burn] })
+    expect(built).toMatchObject({ ok: false, error: { code: 'burn-below-minimum' } })
+  })
+})
+
+describe('a block', () => {
+  it('survives encoding', () => {
+    const { chain } = afterMint(100_000n)
+    const block = chain.extend()
+    expect(encodeBlock(decodeBlock(encodeBlock(block)))).toEqual(encodeBlock(block))
+  })
+
+  it('pays its fees in the coinbase, which the next block may spend', () => {
+    const { chain, mint } = afterMint(100_000n)
+    const minted = { outPoint: { txid: transactionId(mint), vout: 0 }, value: 100_000n }
+    const pay = spend(alice, [minted], [{ value: sats(90_000n), script: bob.script }])
+    const block = chain.extend({ transactions: [pay], payoutScript: bob.script })
+    const coinbase = block.transactions[0]
+    if (coinbase === undefined) throw new TypeError('no coinbase')
+    const fees = { outPoint: { txid: transactionId(coinbase), vout: 0 }, value: 10_000n }
+    const again = spend(bob, [fees], [{ value: sats(9_000n), script: alice.script }])
+    chain.extend({ transactions: [again] })
+    const kept = coinsOf(chain.state.view).findCoin({ txid: transactionId(again), vout: 0 })
+    expect(kept?.value).toBe(9_000n)
+  })
+
+  it('is refused when its totals, its state root or its certificate of work are altered', () => {
+    const { chain } = afterMint(100_000n)
+    const built = chain.build()
+    if (!built.ok) throw new TypeError('not built')
+    const { value: block } = built
+    const extension = { ...block.extension, feeRate: block.extension.feeRate + 1 }
+    expect(chain.check({ ...block, extension })).toMatchObject({
+      ok: false,
+      error: { code: 'bad-extension-commitment' },
+    })
+    const header = { ...block.header, time: block.header.time + 1 }
+    expect(chain.check({ ...block, header }).ok).toBe(false)
+  })
+})
