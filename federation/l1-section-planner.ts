@@ -22,7 +22,7 @@ import { bytesToHex } from '../src/primitives/bytes.ts'
 import type { BlockHash, Txid } from '../src/primitives/hashes.ts'
 import type { DepositBook, SeenDeposit } from './deposits/deposit-book.ts'
 import type { BitcoinL1, L1Block } from './l1/bitcoin-l1.ts'
-import { buildTransactionProof } from './l1/proofs.ts'
+import { findL1TransactionProof } from './l1/proofs.ts'
 import type { ConfirmationFinder } from './releases/confirmation-finder.ts'
 
 /** A catch-up after days offline takes a few blocks; each stays quick to check. */
@@ -228,5 +228,5 @@ async function proofOf(
   blockAt: BlockReader,
 ): Promise<L1TransactionProof | undefined> {
   const block = await blockAt(height)
-  return block === undefined ? undefined : buildTransactionProof(block, txid)
+  return block === undefined ? undefined : findL1TransactionProof(block, txid)
 }

@@ -6,7 +6,8 @@
 
 import type { BlockHash } from '../src/primitives/hashes.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
-import { type BitcoinL1, L1UnavailableError, L1WrongNetworkError } from './l1/bitcoin-l1.ts'
+import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
+import { L1UnavailableError, L1WrongNetworkError } from './l1/l1-error.ts'
 
 export type L1Health =
   | { readonly state: 'ok'; readonly height: number; readonly hash: BlockHash }

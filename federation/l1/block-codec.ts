@@ -4,7 +4,12 @@
  * CVE-2012-2459; it checks no other rule.
  */
 
-import { type BlockHeader, decodeHeader, encodeHeader, HEADER_BYTES } from '../../src/bitcoin/header.ts'
+import {
+  type BlockHeader,
+  decodeHeader,
+  encodeHeader,
+  HEADER_BYTES,
+} from '../../src/bitcoin/header.ts'
 import { merkleRoot } from '../../src/bitcoin/merkle.ts'
 import {
   encodeTransaction,

@@ -5,7 +5,7 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { concatBytes, utf8 } from '../../src/primitives/bytes.ts'
 import {
@@ -119,7 +119,11 @@ class HttpJsonRpcClient implements JsonRpcClient {
   /** bitcoind writes a new cookie at every start: refused once, read the file again. */
   async #authorised(body: Uint8Array, bytesMax: number): Promise<Answer> {
     const fixed = this.#target.credentials
-    const first = await this.#send(body, fixed ?? this.#cookie ?? (await this.#readCookie()), bytesMax)
+    const first = await this.#send(
+      body,
+      fixed ?? this.#cookie ?? (await this.#readCookie()),
+      bytesMax,
+    )
     if (first.status !== 401) return first
     if (fixed === undefined) {
       const second = await this.#send(body, await this.#readCookie(), bytesMax)

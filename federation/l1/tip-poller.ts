@@ -77,6 +77,7 @@ export class TipPoller {
       return tip
     } catch (error) {
       if (!isL1Failure(error)) throw error
+      if (this.#subscribers.size === 0) return undefined
       if (!this.#failing) log.warn({ reason: error.message }, 'L1 node does not answer')
       this.#failing = true
       return undefined

@@ -15,8 +15,8 @@ export interface ApiBindings {
 
 /** Tells long work that nobody waits for its result any more. */
 export interface RequestBudget {
-  /** @throws HttpError when the time is up or the client has gone. */
-  check(): void
+  /** Lets the rest of the node work. @throws HttpError when the time is up or the client has gone. */
+  breathe(): Promise<void>
 }
 
 export interface ApiEnv {

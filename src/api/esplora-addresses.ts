@@ -135,6 +135,7 @@ class ScriptReader {
     for (const { txid } of await this.#api.queries.history(scriptHash, page)) {
       const found = this.#api.queries.findTransaction(txid)
       if (found !== undefined) views.push(await this.#reader.confirmed(found, budget))
+      await budget.breathe()
     }
     return views
   }
@@ -153,7 +154,7 @@ class ScriptReader {
     if (coins.length > UNSPENT_MAX) {
       throw new HttpError(400, `Too many unspent transaction outputs (>${UNSPENT_MAX})`)
     }
-    budget.check()
+    await budget.breathe()
     const utxos = new Map<string, UtxoJson>()
     for (const { outPoint, coin } of coins) {
       if (node.mempool.spender(outPoint) !== undefined) continue

@@ -4,8 +4,8 @@
  */
 
 import { type AddressNetwork, encodeAddress } from '../bitcoin/address.ts'
-import { bitsToTarget, type BlockHeader } from '../bitcoin/header.ts'
-import { classifyOutput } from '../bitcoin/script.ts'
+import { type BlockHeader, bitsToTarget } from '../bitcoin/header.ts'
+import { classifyOutput, type OutputKind } from '../bitcoin/script.ts'
 import { scriptAsm } from '../bitcoin/script-asm.ts'
 import {
   isCoinbase,
@@ -90,26 +90,20 @@ function scriptJson(script: Uint8Array, network: AddressNetwork): ScriptJson {
 }
 
 /** Esplora's words; it has none for anchors and for witness versions of the future. */
+const SCRIPT_TYPES: Readonly<Record<OutputKind['kind'], string>> = {
+  p2wpkh: 'v0_p2wpkh',
+  p2wsh: 'v0_p2wsh',
+  p2tr: 'v1_p2tr',
+  op_return: 'op_return',
+  p2pkh: 'p2pkh',
+  p2sh: 'p2sh',
+  p2a: 'unknown',
+  withdraw: 'unknown',
+  unknown: 'unknown',
+}
+
 function scriptType(script: Uint8Array): string {
-  if (script.length === 0) return 'empty'
-  switch (classifyOutput(script).kind) {
-    case 'p2wpkh':
-      return 'v0_p2wpkh'
-    case 'p2wsh':
-      return 'v0_p2wsh'
-    case 'p2tr':
-      return 'v1_p2tr'
-    case 'op_return':
-      return 'op_return'
-    case 'p2pkh':
-      return 'p2pkh'
-    case 'p2sh':
-      return 'p2sh'
-    case 'p2a':
-    case 'withdraw':
-    case 'unknown':
-      return 'unknown'
-  }
+  return script.length === 0 ? 'empty' : SCRIPT_TYPES[classifyOutput(script).kind]
 }
 
 // --- transactions ---------------------------------------------------------------------------

@@ -115,19 +115,14 @@ export interface NodeFacade {
   submitTransaction(transaction: Transaction): Promise<Result<Txid, Rejection>>
   status(): StatusView
   /** Codes not-synced and peg-closed when this node cannot know the right address. */
-  requestDepositAddress(
-    recipientScript: Uint8Array,
-  ): Promise<Result<DepositAddressView, Rejection>>
+  requestDepositAddress(recipientScript: Uint8Array): Promise<Result<DepositAddressView, Rejection>>
   /** Newest first. */
   deposits(filter: {
     readonly recipientScript?: Uint8Array
     readonly limit: number
   }): Promise<readonly DepositView[]>
   /** Accepted means: somebody will look for it. */
-  claimDeposit(
-    outPoint: OutPoint,
-    recipientScript: Uint8Array,
-  ): Promise<Result<void, Rejection>>
+  claimDeposit(outPoint: OutPoint, recipientScript: Uint8Array): Promise<Result<void, Rejection>>
   withdrawQuote(l1Script: Uint8Array): Promise<Result<WithdrawAddressView, Rejection>>
   /** Newest first. */
   releases(filter: {

@@ -3,7 +3,6 @@
  * mean reading a whole block, so results are kept and long work gives way to the rest of the node.
  */
 
-import { setImmediate } from 'node:timers/promises'
 import {
   isCoinbase,
   type OutPoint,
@@ -68,10 +67,7 @@ export class PrevoutReader {
     const waiting = this.#mempool.find(outPoint.txid)
     if (waiting !== undefined) return waiting.outputs[outPoint.vout]
     this.#lookups++
-    if (this.#lookups % LOOKUPS_PER_TURN === 0) {
-      await setImmediate()
-      budget.check()
-    }
+    if (this.#lookups % LOOKUPS_PER_TURN === 0) await budget.breathe()
     const output = this.#queries.findTransaction(outPoint.txid)?.transaction.outputs[outPoint.vout]
     if (output !== undefined) this.#keep(key, output)
     return output

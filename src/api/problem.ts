@@ -5,7 +5,7 @@
 
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Rejection } from '../primitives/result.ts'
+import type { Rejection, RejectionClass } from '../primitives/result.ts'
 import type { Logger } from '../runtime/runtime.ts'
 import type { ApiEnv } from './api-context.ts'
 import type { ProblemView } from './schemas.ts'
@@ -61,21 +61,16 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
 
 /** What a rule's refusal is in HTTP. */
 export function rejectionError(rejection: Rejection): HttpError {
-  const { code } = rejection
-  return new HttpError(rejectionStatus(rejection), rejection.detail ?? code, { code })
+  const { code, detail } = rejection
+  const status = UNAVAILABLE_CODES.has(code) ? 503 : CLASS_STATUS[rejection.class]
+  return new HttpError(status, detail ?? code, { code })
 }
 
-function rejectionStatus(rejection: Rejection): ContentfulStatusCode {
-  if (UNAVAILABLE_CODES.has(rejection.code)) return 503
-  switch (rejection.class) {
-    case 'invalid':
-    case 'policy':
-      return 400
-    case 'missing':
-      return 404
-    case 'premature':
-      return 503
-  }
+const CLASS_STATUS: Readonly<Record<RejectionClass, ContentfulStatusCode>> = {
+  invalid: 400,
+  policy: 400,
+  missing: 404,
+  premature: 503,
 }
 
 export function isEsploraPath(path: string): boolean {

@@ -215,9 +215,7 @@ export type ReservesView = z.infer<typeof reservesView>
 export const federationView = z.object({
   threshold: count,
   members: z
-    .array(
-      z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }),
-    )
+    .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
     .readonly(),
   keyEpochs: z
     .array(

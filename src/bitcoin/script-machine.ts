@@ -159,7 +159,7 @@ export function needing(count: number, operation: Operation): Operation {
  * The branches around the current operation. Only the position of the outermost false one matters,
  * so deep nesting costs nothing.
  */
-export class ConditionStack {
+class ConditionStack {
   #size = 0
   #firstFalse: number | undefined
 

@@ -12,7 +12,8 @@ function lift(machine: ScriptMachine, depth: number, count: number): undefined {
 
 /** Copies the items from `depth` down to `depth - count + 1` below the top onto the top. */
 function copy(machine: ScriptMachine, depth: number, count: number): undefined {
-  machine.stack.push(...machine.stack.slice(-depth).slice(0, count))
+  const from = machine.stack.length - depth
+  machine.stack.push(...machine.stack.slice(from, from + count))
 }
 
 /** OP_PICK and OP_ROLL: the item n below the top. */

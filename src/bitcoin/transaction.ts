@@ -180,7 +180,7 @@ export function outPointKey(outPoint: OutPoint): string {
   return `${outPoint.txid}:${outPoint.vout}`
 }
 
-export function equalOutPoints(a: OutPoint, b: OutPoint): boolean {
+function equalOutPoints(a: OutPoint, b: OutPoint): boolean {
   return a.vout === b.vout && a.txid === b.txid
 }
 

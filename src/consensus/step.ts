@@ -160,7 +160,7 @@ function onTimer(core: Core, event: Extract<Event, { kind: 'timer' }>): void {
     height.batchReady = true
     return
   }
-  if (event.view !== height.view) return
+  if (event.view !== height.view || !height.active) return
   const isNotarized = height.notarizations.has(height.view)
   switch (event.timer) {
     case 'propose':

@@ -138,6 +138,11 @@ export class Mempool {
 
   // --- queries ------------------------------------------------------------------------------
 
+  /** Number of transactions. */
+  get size(): number {
+    return this.#graph.size
+  }
+
   find(txid: Txid): MempoolEntry | undefined {
     return this.#graph.find(txid)
   }

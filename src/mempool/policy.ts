@@ -17,14 +17,14 @@ export const INCREMENTAL_FEE_SATS_PER_KVB = 1_000
 /** Transactions one replacement may push out (BIP125 rule 5): each costs work at every node. */
 export const REPLACEMENT_EVICTIONS_MAX = 100
 /** Core's MAX_STANDARD_TX_WEIGHT: no transaction takes more than a good part of a block. */
-export const MAX_STANDARD_WEIGHT = 400_000
+const MAX_STANDARD_WEIGHT = 400_000
 /** A fifth of a block's, as in Core. */
 export const MAX_STANDARD_SIGOPS = MAX_BLOCK_SIGOPS / 5
 /**
  * A signature operation is charged as so much weight at least: who fills a block's signature operations
  * pays as much as who fills its weight.
  */
-export const WEIGHT_PER_SIGOP = MAX_BLOCK_WEIGHT / MAX_BLOCK_SIGOPS
+const WEIGHT_PER_SIGOP = MAX_BLOCK_WEIGHT / MAX_BLOCK_SIGOPS
 /** Unconfirmed ancestors of a transaction, itself included; the same for descendants. */
 export const CHAIN_TRANSACTIONS_MAX = 25
 /** Virtual bytes of a transaction and its unconfirmed ancestors (descendants): Core's 101 kvB. */
@@ -36,7 +36,7 @@ export const TRIM_TO_FRACTION = 0.95
 /** After two weeks the sender has given up, or should send again. */
 export const EXPIRY_MS = 336 * 3_600_000
 /** OP_RETURN, push, 80 bytes of data. */
-export const OP_RETURN_SCRIPT_BYTES_MAX = 83
+const OP_RETURN_SCRIPT_BYTES_MAX = 83
 
 /** Decoded objects, links and index entries beside the bytes of a transaction. */
 const ENTRY_OVERHEAD_BYTES = 2_000
@@ -59,7 +59,7 @@ export function chargedVsize(weight: number, sigops: number): number {
  * Least value of an output that is worth its own spending at 3 sat/vB, satoshis. Zero where no coin
  * arises, and for the peg's own outputs, whose minimum is a rule of the chain.
  */
-export function dustLimitSats(script: Uint8Array): bigint {
+function dustLimitSats(script: Uint8Array): bigint {
   const { kind } = classifyOutput(script)
   switch (kind) {
     case 'p2wpkh':

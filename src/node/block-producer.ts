@@ -4,7 +4,10 @@
  * where "I do not know yet" is pending and never invalid.
  */
 
+import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
+import { queueBurns } from '../chain/peg/releases.ts'
+import { StateOverlay } from '../chain/state.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../chain/l1-section.ts'
 import { MAX_BLOCK_SIGOPS, MAX_BLOCK_WEIGHT } from '../chain/params.ts'
 import { batchDueMs, wouldBuildBatch } from '../chain/peg/plan-batches.ts'
@@ -72,14 +75,26 @@ export function createBlockProducer(parts: BlockProducerParts): BlockProducer {
       const built = chain.build({ ...plan, feeRate: proposal.feeRate })
       if (built.ok) return built.value
       log.warn({ ...built.error }, 'own block content refused')
+      dropRefused(chosen)
       return undefined
     }
-    // Both refusals mean a bug or a race with L1; a smaller block keeps the chain going meanwhile.
+    // A refusal means a race with L1 or a burn that the state has overtaken; a smaller block keeps
+    // the chain going meanwhile.
     return (
       attempt(proposal.l1Section, transactions) ??
       attempt(EMPTY_L1_SECTION, transactions) ??
       attempt(EMPTY_L1_SECTION, [])
     )
+  }
+
+  /** Burns can become invalid while they wait, when their target becomes the federation's own. */
+  function dropRefused(chosen: readonly Transaction[]): void {
+    const { view, tip } = chain.state()
+    const context = { height: tip.height + 1, timeMs: nextTimeMs() }
+    for (const transaction of chosen) {
+      const burns = queueBurns(new StateOverlay(view), params, transaction, context)
+      if (!burns.ok) mempool.remove(transactionId(transaction))
+    }
   }
 
   async function judge(block: Block, scope: 'hard' | 'fresh'): Promise<Verdict> {
@@ -97,7 +112,7 @@ export function createBlockProducer(parts: BlockProducerParts): BlockProducer {
 
   function hasWork(): boolean {
     const state = chain.state()
-    if (mempool.all().length > 0 || peg.hasWork(state) || heartbeatDueInMs() === 0) return true
+    if (mempool.size > 0 || peg.hasWork(state) || heartbeatDueInMs() === 0) return true
     const context = {
       height: state.tip.height + 1,
       timeMs: nextTimeMs(),

@@ -76,7 +76,8 @@ export class FrameParser {
     const taken = Math.min(frameBytes - this.#bodyFilled, chunk.length)
     const part = chunk.subarray(0, taken)
     if (taken === frameBytes) {
-      frames.push(part.slice())
+      // Not slice(): the chunk may be a Buffer, whose slice is a view.
+      frames.push(new Uint8Array(part))
       this.#reset()
       return taken
     }

@@ -155,7 +155,7 @@ export class GossipTopics {
     if (handler === undefined) return TopicValidatorResult.Ignore
     try {
       // A copy: a handler that keeps a small payload must not keep the whole RPC alive.
-      return RESULT_OF_VERDICT[handler(from, data.slice(1))]
+      return RESULT_OF_VERDICT[handler(from, new Uint8Array(data.subarray(1)))]
     } catch (cause) {
       this.#log.error({ topic, from, error: describe(cause) }, 'gossip handler failed')
       return TopicValidatorResult.Ignore

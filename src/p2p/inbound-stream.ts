@@ -11,7 +11,7 @@ export interface FrameReceiver {
   readonly maxFrameBytes: number
   /** Must not throw. */
   readonly onFrame: (frame: Uint8Array) => void
-  /** The peer broke the framing; the stream has been aborted. */
+  /** The peer broke the framing; the stream is aborted next. */
   readonly onMalformed: (error: DecodeError) => void
   /** Nothing more will come: the stream ended, was reset, or was malformed. Called once. */
   readonly onEnd?: () => void
@@ -36,8 +36,8 @@ export function receiveFrames(stream: Stream, receiver: FrameReceiver): void {
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       malformed = true
-      stream.abort(error)
       receiver.onMalformed(error)
+      stream.abort(error)
     }
   })
   stream.addEventListener('end', end)

@@ -3,8 +3,6 @@
  * Integers are little-endian unless the name says `be`; CompactSize is Bitcoin's, shortest form only.
  */
 
-import { concatBytes } from './bytes.ts'
-
 /** Bytes that do not follow their format. Caught only where bytes enter the program. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError'
@@ -129,38 +127,61 @@ export class ByteReader {
   }
 }
 
-export class ByteWriter {
-  readonly #parts: Uint8Array[] = []
+/** Room at the start; most messages and records fit. */
+const WRITER_BYTES = 256
 
-  #put(length: number, write: (view: DataView) => void): this {
-    const part = new Uint8Array(length)
-    write(new DataView(part.buffer))
-    this.#parts.push(part)
-    return this
+export class ByteWriter {
+  #bytes = new Uint8Array(WRITER_BYTES)
+  #view = new DataView(this.#bytes.buffer)
+  #length = 0
+
+  /** Makes room for `length` more bytes and returns where they go. */
+  #room(length: number): number {
+    const at = this.#length
+    this.#length += length
+    if (this.#length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2))
+      grown.set(this.#bytes.subarray(0, at))
+      this.#bytes = grown
+      this.#view = new DataView(grown.buffer)
+    }
+    return at
   }
 
   u8(value: number): this {
-    return this.#put(1, (view) => view.setUint8(0, value))
+    const at = this.#room(1)
+    this.#view.setUint8(at, value)
+    return this
   }
 
   u16(value: number): this {
-    return this.#put(2, (view) => view.setUint16(0, value, true))
+    const at = this.#room(2)
+    this.#view.setUint16(at, value, true)
+    return this
   }
 
   u32(value: number): this {
-    return this.#put(4, (view) => view.setUint32(0, value, true))
+    const at = this.#room(4)
+    this.#view.setUint32(at, value, true)
+    return this
   }
 
   u64(value: bigint): this {
-    return this.#put(8, (view) => view.setBigUint64(0, value, true))
+    const at = this.#room(8)
+    this.#view.setBigUint64(at, value, true)
+    return this
   }
 
   u32be(value: number): this {
-    return this.#put(4, (view) => view.setUint32(0, value, false))
+    const at = this.#room(4)
+    this.#view.setUint32(at, value, false)
+    return this
   }
 
   u64be(value: bigint): this {
-    return this.#put(8, (view) => view.setBigUint64(0, value, false))
+    const at = this.#room(8)
+    this.#view.setBigUint64(at, value, false)
+    return this
   }
 
   safeU64(value: number): this {
@@ -172,7 +193,8 @@ export class ByteWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.#parts.push(value)
+    const at = this.#room(value.length)
+    this.#bytes.set(value, at)
     return this
   }
 
@@ -196,8 +218,9 @@ export class ByteWriter {
     return this.varBytes(new TextEncoder().encode(value))
   }
 
+  /** What has been written, as a byte string of its own. */
   finish(): Uint8Array {
-    return concatBytes(...this.#parts)
+    return this.#bytes.slice(0, this.#length)
   }
 }
 

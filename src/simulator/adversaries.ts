@@ -11,7 +11,7 @@ import type { fakeContext } from './fake-signatures.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { Misbehaviour } from './simulated-node.ts'
 
-export type AdversaryKind = 'silent' | 'equivocator' | 'splitter' | 'withholder'
+export type AdversaryKind = 'silent' | 'equivocator' | 'splitter' | 'withholder' | 'usurper'
 
 type Context = ReturnType<typeof fakeContext>
 
@@ -57,6 +57,26 @@ function withholder(random: SeededRandom): Misbehaviour {
   }
 }
 
+/** Where it is bound to a notarized block, it proposes its own and leaves the reason out. */
+function usurper(self: number, context: Context): Misbehaviour {
+  return (message) => {
+    if (message.kind !== 'propose' || message.leaderVote.signer !== self) return [message]
+    const bound = openCounterBlock(message.block)
+    if (bound === undefined || message.justification.base === undefined) return [message]
+    const { type, height, view } = message.leaderVote
+    const own = makeCounterBlock({ ...bound, view, proposer: self }, [])
+    const statement = { type, height, view, blockHash: own.hash }
+    return [
+      {
+        ...message,
+        block: own.bytes,
+        justification: { nulls: message.justification.nulls },
+        leaderVote: resign(message.leaderVote, statement, context),
+      },
+    ]
+  }
+}
+
 export function createMisbehaviour(
   kind: Exclude<AdversaryKind, 'silent'>,
   self: number,
@@ -70,6 +90,8 @@ export function createMisbehaviour(
       return splitter(self, context, random)
     case 'withholder':
       return withholder(random)
+    case 'usurper':
+      return usurper(self, context)
     default:
       return unreachable(kind)
   }

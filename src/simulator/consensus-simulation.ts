@@ -24,6 +24,8 @@ export interface SimulationOptions {
   /** How many Byzantine validators; at most f unless agreement is meant to break. */
   readonly byzantine?: number
   readonly crashes?: boolean
+  /** Default true: trouble on the network during the faulty phase. */
+  readonly networkFaults?: boolean
   /** A mutant: disks that forget records of one kind. */
   readonly disksLose?: LostRecord
 }
@@ -41,6 +43,13 @@ const HEAL_MS = 30_000
 const QUIET_MS = 3_000
 const MIN_BLOCK_INTERVAL_MS = 50
 const CALM: NetworkFaults = { latencyMs: [1, 10], loss: 0, duplication: 0, straggling: 0 }
+const ADVERSARIES: readonly AdversaryKind[] = [
+  'silent',
+  'equivocator',
+  'splitter',
+  'withholder',
+  'usurper',
+]
 const SELECTIVE_LABELS = [
   'propose',
   'vote/notarize',
@@ -88,8 +97,7 @@ class ConsensusSimulation {
   }
 
   #corrupt(index: number): void {
-    const kinds: AdversaryKind[] = ['silent', 'equivocator', 'splitter', 'withholder']
-    const kind = this.random.pick(kinds)
+    const kind = this.random.pick(ADVERSARIES)
     const node = this.nodes[index]
     if (kind === 'silent') this.silent.add(index)
     else if (node !== undefined) {
@@ -137,6 +145,7 @@ class ConsensusSimulation {
 
   /** A new kind of trouble every second or so. */
   #scheduleFaults(): void {
+    if (this.#options.networkFaults === false) return
     for (let atMs = 0; atMs < this.#options.faultyMs; atMs += this.random.between(400, 1_500)) {
       this.time.after(atMs, () => this.#trouble())
     }

@@ -45,6 +45,7 @@ import {
   blockInfoRecord,
   heightRecord,
   locationRecord,
+  outPointBytes,
   outputRecord,
   type ScriptStats,
   scriptEventRecord,
@@ -171,7 +172,9 @@ function placeTransaction(
 ): PlacedTransaction {
   const txid = reversedToBytes(transactionId(transaction))
   const inputs = isCoinbase(transaction) ? [] : transaction.inputs
-  const outPoints = inputs.map(({ prevout }) => encodeOutPoint(prevout))
+  const outPoints = inputs.map(({ prevout: { txid: spentTxid, vout } }) =>
+    outPointBytes(reversedToBytes(spentTxid), vout),
+  )
   assert(spent.length === 0 || spent.length === outPoints.length, 'a spent coin for every input')
   return { transaction, height, position, txid, outPoints, spent }
 }
@@ -227,7 +230,7 @@ class ScriptRows {
       const change = changeOf(changes, output.script)
       change.fundedCount++
       change.fundedSum += output.value
-      const key = scriptUnspentKey(change.scriptHash, ownOutPoint(txid, vout))
+      const key = scriptUnspentKey(change.scriptHash, outPointBytes(txid, vout))
       const row = { value: output.value, height: this.#height, position }
       writes.push(put(key, unspentRecord.encode(row)))
     }
@@ -249,14 +252,6 @@ class ScriptRows {
       spentSum: before.spentSum + change.spentSum,
     })
   }
-}
-
-/** The outpoint's encoding: txid, then the index as a little-endian u32. */
-function ownOutPoint(txid: Uint8Array, vout: number): Uint8Array {
-  const bytes = new Uint8Array(36)
-  bytes.set(txid)
-  new DataView(bytes.buffer).setUint32(32, vout, true)
-  return bytes
 }
 
 function changeOf(changes: Map<Hash32, Change>, script: Uint8Array): Change {

@@ -58,7 +58,7 @@ type HeightKind = 'block' | 'blockInfo' | 'certificate' | 'undo'
 export function heightKey(kind: HeightKind, height: number): Uint8Array {
   const key = new Uint8Array(5)
   key[0] = KEY_PREFIX[kind]
-  new DataView(key.buffer).setUint32(1, height, false)
+  writeU32be(key, 1, height)
   return key
 }
 
@@ -93,9 +93,8 @@ export function scriptHistoryKey(
   const key = new Uint8Array(1 + scriptHash.length + 8)
   key[0] = KEY_PREFIX.scriptHistory
   key.set(scriptHash, 1)
-  const view = new DataView(key.buffer)
-  view.setUint32(1 + scriptHash.length, height, false)
-  view.setUint32(5 + scriptHash.length, position, false)
+  writeU32be(key, 1 + scriptHash.length, height)
+  writeU32be(key, 5 + scriptHash.length, position)
   return key
 }
 
@@ -134,4 +133,11 @@ function prefixed(prefix: number, rest: Uint8Array): Uint8Array {
   key[0] = prefix
   key.set(rest, 1)
   return key
+}
+
+function writeU32be(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
 }

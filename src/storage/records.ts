@@ -32,40 +32,37 @@ export interface RecordCodec<T, Written = T> {
   decode(bytes: Uint8Array): T
 }
 
-/** Fills a record of fixed length in one allocation: there are ten of them for every transaction. */
+/**
+ * Fills a record of fixed length, byte by byte: there are ten of them for every transaction, and a
+ * DataView would make the engine move each small array out of its young heap.
+ */
 class FixedWriter {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
   #offset = 0
 
   constructor(lengthBytes: number) {
     this.#bytes = new Uint8Array(lengthBytes)
-    this.#view = new DataView(this.#bytes.buffer)
-  }
-
-  #advance(length: number): number {
-    const at = this.#offset
-    this.#offset += length
-    return at
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#advance(1), value)
+    this.#bytes[this.#offset++] = value
     return this
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#advance(4), value, true)
+    writeU32(this.#bytes, this.#offset, value)
+    this.#offset += 4
     return this
   }
 
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#advance(8), value, true)
-    return this
+    assert(value >= 0n && value >> 64n === 0n, 'an unsigned 64-bit number')
+    return this.u32(Number(value & 0xffff_ffffn)).u32(Number(value >> 32n))
   }
 
   bytes(value: Uint8Array): this {
-    this.#bytes.set(value, this.#advance(value.length))
+    this.#bytes.set(value, this.#offset)
+    this.#offset += value.length
     return this
   }
 
@@ -75,14 +72,24 @@ class FixedWriter {
   }
 }
 
+/** Little-endian. */
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+
 function fixedCodec<T, Written = T>(
   what: string,
   lengthBytes: number,
   write: (writer: FixedWriter, value: Written) => FixedWriter,
   read: (reader: ByteReader) => T,
 ): RecordCodec<T, Written> {
-  const { decode } = codec(what, () => undefined, read)
-  return { encode: (value) => write(new FixedWriter(lengthBytes), value).finish(), decode }
+  return {
+    encode: (value) => write(new FixedWriter(lengthBytes), value).finish(),
+    decode: (bytes) => decodeRecord(what, bytes, read),
+  }
 }
 
 function codec<T>(
@@ -92,17 +99,22 @@ function codec<T>(
 ): RecordCodec<T> {
   return {
     encode: (value) => encodeWith((writer) => write(writer, value)),
-    decode(bytes) {
-      try {
-        return decodeAll(bytes, read)
-      } catch (thrown) {
-        if (!(thrown instanceof DecodeError)) throw thrown
-        throw new StorageCorruptError(`the database holds a damaged record: ${what}`, {
-          cause: thrown,
-        })
-      }
-    },
+    decode: (bytes) => decodeRecord(what, bytes, read),
   }
+}
+
+function decodeRecord<T>(what: string, bytes: Uint8Array, read: (reader: ByteReader) => T): T {
+  try {
+    return decodeAll(bytes, read)
+  } catch (thrown) {
+    if (!(thrown instanceof DecodeError)) throw thrown
+    throw new StorageCorruptError(`the database holds a damaged record: ${what}`, { cause: thrown })
+  }
+}
+
+/** An outpoint's 36 bytes, from the txid's 32 bytes in SHA256d's order. */
+export function outPointBytes(txid: Uint8Array, vout: number): Uint8Array {
+  return new FixedWriter(36).bytes(txid).u32(vout).finish()
 }
 
 export interface Tip {

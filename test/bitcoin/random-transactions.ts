@@ -1,6 +1,6 @@
 /** Arbitrary transactions for property tests. */
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Transaction } from '../../src/bitcoin/transaction.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
 import { toTxid } from '../../src/primitives/hashes.ts'

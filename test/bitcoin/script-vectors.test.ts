@@ -34,7 +34,9 @@ interface ScriptVector {
 }
 
 function readVectors(): ScriptVector[] {
-  const rows = loadVectors<readonly Row[]>('bitcoind/script_tests.json').filter((r) => r.length > 3)
+  const rows = (loadVectors('bitcoind/script_tests.json') as readonly Row[]).filter(
+    (r) => r.length > 3,
+  )
   return rows.map((row) => {
     const first = row[0]
     const hasWitness = typeof first !== 'string'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isMinimalPush, readOperation } from '../../src/bitcoin/opcodes.ts'
 import {
@@ -55,7 +55,7 @@ describe('classifying an output', () => {
     ['a withdrawal to an anchor', '600451024e73'],
     ['a withdrawal to data', '60046a021234'],
     ['a withdrawal to v2', `60225220${'11'.repeat(32)}`],
-    ['a withdrawal to a withdrawal', `6018601600${'14'}${'11'.repeat(20)}`],
+    ['a withdrawal to a withdrawal', `601860160014${'11'.repeat(20)}`],
     ['a withdrawal behind PUSHDATA', `604c160014${'11'.repeat(20)}`],
     ['a withdrawal to P2PKH cut short', `601876a914${'11'.repeat(20)}88`],
     ['a withdrawal with a byte after it', `60160014${'11'.repeat(20)}00`],

@@ -1,5 +1,5 @@
 import * as bitcoinjs from 'bitcoinjs-lib'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { REGTEST_GENESIS_TRANSACTION } from '../../src/bitcoin/header.ts'
 import {
@@ -34,7 +34,7 @@ const SEGWIT_HEX =
   'fcdb3566bb0ad253f62fc70f07aeee635711000000'
 
 const input = (rest = '00ffffffff') => `${'11'.repeat(32)}00000000${rest}`
-const output = '0100000000000000' + '0151'
+const output = '01000000000000000151'
 
 describe('decoding a transaction', () => {
   it('is the inverse of encoding', () => {
@@ -100,7 +100,7 @@ describe('decoding a transaction', () => {
   })
 
   it("round-trips Bitcoin Core's 500 random transactions", () => {
-    const rows = loadVectors<readonly (readonly [string])[]>('sighash.json').slice(1)
+    const rows = (loadVectors('sighash.json') as readonly (readonly [string])[]).slice(1)
     for (const [hex] of rows) {
       const transaction = decodeTransaction(hexToBytes(hex))
       expect(bytesToHex(encodeTransaction(transaction))).toBe(hex)
@@ -111,7 +111,7 @@ describe('decoding a transaction', () => {
 })
 
 describe('identifiers and sizes', () => {
-  it('are bitcoinjs-lib's for a signed segwit transaction', () => {
+  it('are those of bitcoinjs-lib for a signed segwit transaction', () => {
     const transaction = decodeTransaction(hexToBytes(SEGWIT_HEX))
     const oracle = bitcoinjs.Transaction.fromHex(SEGWIT_HEX)
     expect(transactionId(transaction)).toBe(oracle.getId())

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   assembleCertificate,
@@ -10,7 +10,7 @@ import {
   verifyCertificate,
 } from '../../src/consensus/certificate.ts'
 import { quorumSize } from '../../src/consensus/quorum.ts'
-import { type Statement, verifyVote, voteDigest } from '../../src/consensus/votes.ts'
+import { type Statement, type Vote, verifyVote, voteDigest } from '../../src/consensus/votes.ts'
 import { concatBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
 import { toBlockHash, toHash32 } from '../../src/primitives/hashes.ts'
@@ -29,11 +29,16 @@ const statement: Statement = {
   view: 2,
   blockHash: toBlockHash('cd'.repeat(32)),
 }
-const votes = secrets.map((secret, signer) => ({
-  ...statement,
-  signer,
-  signature: signSchnorr(voteDigest(context, statement), secret, new Uint8Array(32)),
-}))
+const votes = secrets.map(
+  (secret, signer): Vote => ({
+    type: 'finalize',
+    height: 9,
+    view: 2,
+    blockHash: toBlockHash('cd'.repeat(32)),
+    signer,
+    signature: signSchnorr(voteDigest(context, statement), secret, new Uint8Array(32)),
+  }),
+)
 const good = assembleCertificate([votes[3]!, votes[0]!, votes[1]!], 4)
 
 describe('certificate', () => {

@@ -26,7 +26,9 @@ describe('leader order', () => {
         "1000000 10: 2 6 4 8 5 0 9 7 1 3",
       ]
     `)
-    expect(leaderPermutation({ ...context, epoch: 1 }, 1, 7).join(' ')).toMatchInlineSnapshot(`"0 1 3 6 2 4 5"`)
+    expect(leaderPermutation({ ...context, epoch: 1 }, 1, 7).join(' ')).toMatchInlineSnapshot(
+      `"0 1 3 6 2 4 5"`,
+    )
   })
 
   it('is a permutation for every set size up to 256', () => {

@@ -7,7 +7,9 @@ const keys = [1, 2, 3, 4].map((i) => xOnlyPublicKey(new Uint8Array(32).fill(i)))
 
 describe('validator set', () => {
   it('hashes to a pinned value', () => {
-    expect(validatorSetHash({ epoch: 0, keys })).toMatchInlineSnapshot(`"34c21555c19c3c8b33fe48bfec596f2f185f04eaa7596a5e9a20165862261bd1"`)
+    expect(validatorSetHash({ epoch: 0, keys })).toMatchInlineSnapshot(
+      `"34c21555c19c3c8b33fe48bfec596f2f185f04eaa7596a5e9a20165862261bd1"`,
+    )
   })
 
   it('hash depends on epoch, order and membership', () => {

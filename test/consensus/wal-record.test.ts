@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeWalRecord, encodeWalRecord, type WalRecord } from '../../src/consensus/wal-record.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'

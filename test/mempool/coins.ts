@@ -27,7 +27,7 @@ export function padding(scriptBytes: number): TxOutput {
   return { value: sats(0), script }
 }
 
-export function inputOf(prevout: OutPoint, sequence = 0xffff_fffd): TxInput {
+function inputOf(prevout: OutPoint, sequence = 0xffff_fffd): TxInput {
   return { prevout, scriptSig: new Uint8Array(), sequence, witness: [] }
 }
 

@@ -1,5 +1,6 @@
 /** Real nodes on loopback ports that the system chooses, and ways to wait for what they do. */
 
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
@@ -87,6 +88,34 @@ function knows(network: Network, peer: PeerId): Promise<void> {
       if (connected === peer) resolve()
     })
   })
+}
+
+/** A wire to a node that can be cut without either end being told. */
+export async function startProxy(target: Network) {
+  const port = Number(/\/tcp\/(\d+)\//.exec(addressOf(target))?.[1])
+  const sockets: Socket[] = []
+  const server = createServer((near) => {
+    const far = createConnection({ host: '127.0.0.1', port })
+    for (const socket of [near, far]) socket.on('error', () => socket.destroy())
+    near.pipe(far)
+    far.pipe(near)
+    sockets.push(near, far)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address() as AddressInfo
+  running.push({
+    async stop() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  })
+  return {
+    address: `/ip4/127.0.0.1/tcp/${address.port}/p2p/${target.peerId}`,
+    /** From now on the wires there are carry nothing; new ones do. */
+    cut(): void {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
+  }
 }
 
 /** A bare libp2p node, to say what our own code never would. It follows the sync protocol id only. */

@@ -67,22 +67,24 @@ describe('the redialler', () => {
     const { redialer, world } = aWorld()
     redialer.keep('peer', '/address')
     redialer.start()
-    const loseAfter = (ms: number): void => {
-      world.connected = true
+    const connectFor = (ms: number): void => {
       redialer.peerConnected('peer')
       world.nowMs += ms
-      world.connected = false
       redialer.peerDisconnected('peer')
     }
     expect(await nextDelay(world)).toBe(200)
+    // The dial after the second pause finds the peer connected, and it stays for 10 ms.
+    await settled()
+    world.connected = true
     expect(await nextDelay(world)).toBe(400)
-    world.connected = true
+    world.connected = false
+    connectFor(10)
     expect(await nextDelay(world)).toBe(800)
-    loseAfter(10)
-    expect(await nextDelay(world)).toBe(1_600)
+    await settled()
     world.connected = true
-    expect(await nextDelay(world)).toBe(3_200)
-    loseAfter(5_000)
+    expect(await nextDelay(world)).toBe(1_600)
+    world.connected = false
+    connectFor(5_000)
     expect(await nextDelay(world)).toBe(200)
   })
 
@@ -93,13 +95,15 @@ describe('the redialler', () => {
     redialer.keep('peer', '/address')
     await nextDelay(world)
     expect(world.dials).toBe(0)
+    await settled()
     world.refused = false
     await nextDelay(world)
     expect(world.dials).toBe(1)
+    await settled()
     world.connected = true
     await nextDelay(world)
-    expect(world.dials).toBe(1)
     await settled()
+    expect(world.dials).toBe(1)
     expect(world.timers).toHaveLength(0)
   })
 

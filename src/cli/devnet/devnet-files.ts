@@ -82,7 +82,6 @@ export async function createDevnet(plan: NewDevnet): Promise<DevnetFiles> {
       genesis,
       nodeSecret,
       validatorSecret: validatorSecrets[index],
-      shareKey: freshSecret(),
       config: {
         listen: [`/ip4/127.0.0.1/tcp/${plan.p2pPorts[index] ?? 0}`],
         peers: addresses.filter((_, other) => other !== index),

@@ -43,7 +43,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
           transaction: entry.transaction,
           fee: entry.fee,
           vsize: entry.vsize,
-          timeS: Math.floor(entry.timeMs / 1000),
+          timeS: Math.floor(entry.addedMs / 1000),
         })),
       byScript: (hash) => node.mempool.byScript(hash).map((entry) => entry.transaction),
       spender: (outPoint) => node.mempool.spender(outPoint),
@@ -64,12 +64,17 @@ export function createChainQueries(node: Node): ChainQueries {
   return {
     tip: () => present(database.tip(), 'tip'),
     blockHashAt: (height) => database.blockHashAt(height),
-    blockTimeAt: (height) => database.blockTimeAt(height),
+    blockTimeAt: (height) => database.findBlockInfo(height)?.time,
     findBlock: (hash) => database.findBlock(hash),
     findTransaction: (txid) => database.findTransaction(txid),
     findSpend: (outPoint) => database.findSpend(outPoint),
-    history: (scriptHash, options) => database.history(scriptHash, options),
-    unspent: (scriptHash, limit) => database.unspent(scriptHash, limit),
+    history: (scriptHash, { after, limit }) =>
+      database.history(scriptHash, after === undefined ? { limit } : { after: after.txid, limit }),
+    unspent: async (scriptHash, limit) =>
+      (await database.unspent(scriptHash, limit)).map(({ outPoint, value, height }) => ({
+        outPoint,
+        coin: { value, height },
+      })),
     stats: async (scriptHash) => database.stats(scriptHash),
     depositPrevout: (outPoint) => database.depositPrevout(outPoint),
   }

@@ -3,7 +3,7 @@
  *
  *   config.toml  genesis.json
  *   keys/node.key  keys/validator.key     32-byte secrets as hex, mode 0600
- *   keys/share-epoch-<e>.json             the member's share of a group key, encrypted by keys/share.key
+ *   keys/share.key  keys/shares/          the member's shares of group keys, encrypted by the key file
  *   chain/  federation/                   LevelDB
  *   journal/consensus.log  journal/signing.log
  */
@@ -28,8 +28,6 @@ export interface NodeHome {
   readonly nodeSecret: Uint8Array
   /** Validator key; a node without one only follows. */
   readonly validatorSecret: Uint8Array | undefined
-  /** Encrypts the shares of group keys. */
-  readonly shareKey: Uint8Array
 }
 
 export const homePaths = (home: string) => ({
@@ -39,6 +37,7 @@ export const homePaths = (home: string) => ({
   nodeKey: join(home, 'keys', 'node.key'),
   validatorKey: join(home, 'keys', 'validator.key'),
   shareKey: join(home, 'keys', 'share.key'),
+  shares: join(home, 'keys', 'shares'),
   chain: join(home, 'chain'),
   federation: join(home, 'federation'),
   journal: join(home, 'journal'),
@@ -49,7 +48,6 @@ export interface NewHome {
   readonly config: ConfigValues
   readonly nodeSecret: Uint8Array
   readonly validatorSecret: Uint8Array | undefined
-  readonly shareKey: Uint8Array
 }
 
 /** @throws HomeError when there is a node already. */
@@ -61,7 +59,6 @@ export async function createNodeHome(path: string, home: NewHome): Promise<void>
   await mkdir(paths.keys, { recursive: true, mode: 0o700 })
   await mkdir(paths.journal, { recursive: true, mode: 0o700 })
   await writeSecret(paths.nodeKey, home.nodeSecret)
-  await writeSecret(paths.shareKey, home.shareKey)
   if (home.validatorSecret !== undefined)
     await writeSecret(paths.validatorKey, home.validatorSecret)
   await writeFileDurably(
@@ -86,7 +83,6 @@ export async function openNodeHome(path: string): Promise<NodeHome> {
     genesis: await readGenesis(paths.genesis),
     nodeSecret: await readSecret(paths.nodeKey),
     validatorSecret: isValidator ? await readSecret(paths.validatorKey) : undefined,
-    shareKey: await readSecret(paths.shareKey),
   }
 }
 

@@ -105,12 +105,12 @@ describe('FROST under tweaks', () => {
   it('names every member whose share is bad, malformed or missing', () => {
     const shares = dealShares(4, 3, 'culprits')
     const { parts, context } = signWith(shares.slice(0, 3), tweaked(shares[0]!, 'c').output)
-    const swapped = new Map([
+    const foreign = new Map([
       [0, parts[1]!],
-      [1, parts[0]!],
+      [1, parts[2]!],
       [2, parts[2]!],
     ])
-    expect(aggregate(context, swapped)).toEqual({ ok: false, error: [0, 1] })
+    expect(aggregate(context, foreign)).toEqual({ ok: false, error: [0, 1] })
     const malformed = new Map([
       [0, parts[0]!],
       [1, new Uint8Array(32).fill(255)],

@@ -1,0 +1,163 @@
+/**
+ * Drives the distributed key generation until the chain has a key, and hands out this member's share
+ * of the key that the chain settled on. The state machine decides (`signing/dkg.ts`); this file moves
+ * its messages and makes its records durable.
+ */
+
+import type { ChainParams } from '../src/chain/params.ts'
+import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
+import { findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
+import type { StateView } from '../src/chain/state.ts'
+import type { Runtime } from '../src/runtime/runtime.ts'
+import type { MemberNetwork } from './member-network.ts'
+import { createDkg, type Dkg, type DkgEffect, type DkgEvent, type DkgRecord } from './signing/dkg.ts'
+import type { KeyShare } from './signing/frost.ts'
+import type { KeyStore } from './signing/key-store.ts'
+
+/** The only epoch until a change of members adds others. */
+const EPOCH = 0
+
+export interface KeyCeremonyParts {
+  readonly params: ChainParams
+  /** This member's position. */
+  readonly self: number
+  /** BIP340 by the validator key. */
+  readonly sign: (digest: Uint8Array) => Uint8Array
+  readonly network: MemberNetwork
+  readonly runtime: Runtime
+  readonly keyStore: KeyStore
+  readonly view: () => StateView
+}
+
+export interface KeyCeremony {
+  /** @throws KeyStoreError */
+  start(): Promise<void>
+  /** About once a second. */
+  tick(): void
+  receive(sealed: Uint8Array): void
+  /** A finished key that the chain does not know yet. */
+  announcement(): KeyEpochAnnouncement | undefined
+  /** This member's share of the key in the chain. */
+  share(): KeyShare | undefined
+  onFinished(handler: () => void): void
+}
+
+export function createKeyCeremony(parts: KeyCeremonyParts): KeyCeremony {
+  return new Ceremony(parts)
+}
+
+class Ceremony implements KeyCeremony {
+  readonly #parts: KeyCeremonyParts
+  readonly #handlers: (() => void)[] = []
+  readonly #shares = new Map<number, KeyShare>()
+  #dkg: Dkg | undefined
+  #announcement: KeyEpochAnnouncement | undefined
+  #settled: KeyShare | undefined
+  #saving: Promise<void> = Promise.resolve()
+
+  constructor(parts: KeyCeremonyParts) {
+    this.#parts = parts
+  }
+
+  async start(): Promise<void> {
+    const { params, self, sign, runtime, keyStore } = this.#parts
+    const stored = await keyStore.findEpoch(EPOCH)
+    for (const share of stored?.shares ?? []) this.#shares.set(share.attempt, share)
+    if (this.#settle()) return
+    this.#dkg = createDkg(
+      {
+        chainId: params.chainId,
+        epoch: EPOCH,
+        members: params.validators,
+        self,
+        threshold: params.signingThreshold,
+        ...(stored === undefined ? {} : { resume: stored }),
+      },
+      { sign, random: (length) => runtime.random.bytes(length) },
+    )
+    this.#step({ kind: 'start' })
+  }
+
+  tick(): void {
+    if (this.#dkg === undefined || this.#settle()) return
+    this.#step({ kind: 'tick' })
+  }
+
+  receive(sealed: Uint8Array): void {
+    this.#step({ kind: 'received', sealed })
+  }
+
+  announcement(): KeyEpochAnnouncement | undefined {
+    return this.#announcement
+  }
+
+  share(): KeyShare | undefined {
+    this.#settle()
+    return this.#settled
+  }
+
+  onFinished(handler: () => void): void {
+    this.#handlers.push(handler)
+  }
+
+  /** Once the chain has a key, this member's share of it is chosen, and the ceremony is over. */
+  #settle(): boolean {
+    if (this.#settled !== undefined) return true
+    const epoch = findKeyEpoch(this.#parts.view(), EPOCH)
+    if (epoch === undefined) return false
+    const { runtime, keyStore } = this.#parts
+    this.#dkg = undefined
+    this.#announcement = undefined
+    const share = this.#shares.get(epoch.attempt)
+    if (share === undefined) {
+      runtime.log.error({ epoch: EPOCH }, 'this member has no share of the key; it cannot sign')
+      return true
+    }
+    this.#settled = share
+    runtime.log.info({ epoch: EPOCH, attempt: epoch.attempt }, 'the key is in the chain')
+    this.#save(() => keyStore.settle(EPOCH, epoch.attempt))
+    return true
+  }
+
+  #step(event: DkgEvent): void {
+    for (const effect of this.#dkg?.step(event) ?? []) this.#perform(effect)
+  }
+
+  #perform(effect: DkgEffect): void {
+    const { network, runtime } = this.#parts
+    switch (effect.kind) {
+      case 'send':
+        network.send(effect.to, effect.sealed)
+        return
+      case 'broadcast':
+        network.broadcast(effect.sealed)
+        return
+      case 'persist':
+        this.#persist(effect.record)
+        return
+      case 'blame':
+        runtime.log.warn({ member: effect.member, fault: effect.fault }, 'a member misbehaved')
+        return
+      case 'announce':
+        runtime.log.info({ attempt: effect.announcement.attempt }, 'group key made')
+        this.#announcement = effect.announcement
+        for (const handler of this.#handlers) handler()
+        return
+    }
+  }
+
+  #persist(record: DkgRecord): void {
+    this.#save(async () => {
+      await this.#parts.keyStore.save(EPOCH, record)
+      if (record.kind === 'share') this.#shares.set(record.attempt, record.share)
+      this.#step({ kind: 'persisted', attempt: record.attempt, record: record.kind })
+    })
+  }
+
+  /** Writes one after the other; a failed write never leads to a message that relies on it. */
+  #save(write: () => Promise<void>): void {
+    this.#saving = this.#saving.then(write).catch((error: unknown) => {
+      this.#parts.runtime.log.error({ error: String(error) }, 'the key store failed')
+    })
+  }
+}

@@ -1,0 +1,90 @@
+/** `causeway federation`: who the members are, and what the reserves hold. */
+
+import type { Command } from 'commander'
+import { CliError } from './cli-error.ts'
+import type { CliIo } from './cli-io.ts'
+import { type CommandCall, handle } from './command-context.ts'
+import { EXIT } from './exit-codes.ts'
+import { btc, fields, table } from './output.ts'
+
+export function addFederationCommands(program: Command, io: CliIo): void {
+  const group = program.command('federation').description('the members and the reserves')
+  handle(
+    group.command('members').description('who signs, who is online, and the key epochs'),
+    io,
+    showMembers,
+  )
+  handle(
+    group.command('reserves').description('the coins on L1 against the supply here'),
+    io,
+    showReserves,
+  )
+}
+
+async function showMembers({ context }: CommandCall): Promise<void> {
+  const answer = await context.node.federation()
+  const { threshold, members, keyEpochs } = answer
+  context.output.result(answer, () => {
+    const online = members.filter((member) => member.online).length
+    const rows = members.map((member) => [
+      String(member.index),
+      member.online ? 'online' : 'away',
+      `${member.publicKey}${member.self ? ' (this node)' : ''}`,
+    ])
+    const epochs = keyEpochs.map(({ epoch, state, threshold: needed, groupKey }) => [
+      String(epoch),
+      state,
+      String(needed),
+      groupKey,
+    ])
+    return [
+      `${online} of ${members.length} members online, ${threshold} sign`,
+      '',
+      table(['MEMBER', 'STATE', 'PUBLIC KEY'], rows),
+      '',
+      epochs.length === 0
+        ? 'no key yet'
+        : table(['KEY EPOCH', 'STATE', 'THRESHOLD', 'GROUP KEY'], epochs),
+    ].join('\n')
+  })
+}
+
+async function showReserves({ context }: CommandCall): Promise<void> {
+  const answer = await context.node.reserves()
+  const { equation, coins, batches } = answer
+  // The node's "holds" is not believed: the sums are made again here.
+  const owed = equation.supply + equation.pendingReleases + equation.feeReserve
+  const holds = owed === equation.reserves - equation.inFlightFees
+  if (!holds) {
+    throw new CliError(
+      EXIT.verificationFailed,
+      'not-solvent',
+      `supply, pending releases and fee reserve are ${btc(owed)}, the reserves less in-flight fees ${btc(equation.reserves - equation.inFlightFees)}`,
+    )
+  }
+  const open = batches.filter(({ status }) => status === 'open')
+  context.output.result({ ...answer, verified: true }, () =>
+    [
+      fields([
+        ['supply', btc(equation.supply)],
+        ['+ pending releases', btc(equation.pendingReleases)],
+        ['+ fee reserve', btc(equation.feeReserve)],
+        ['= reserves', btc(equation.reserves)],
+        ['- in-flight fees', btc(equation.inFlightFees)],
+        ['equal', context.output.paint('green', 'yes')],
+        ['batches under way', String(open.length)],
+      ]),
+      '',
+      table(
+        ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'IN BATCH'],
+        coins.map((coin) => [
+          `${coin.txid}:${coin.vout}`,
+          btc(coin.valueSats),
+          String(coin.keyEpoch),
+          String(coin.l1Height),
+          coin.inBatch === null ? '-' : String(coin.inBatch),
+        ]),
+      ),
+    ].join('\n'),
+  )
+}
