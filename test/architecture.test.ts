@@ -83,7 +83,9 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const pattern = /^(?:import|export)\b[^'"]*?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gms
+  // `import … from '…'`, `import '…'`, `export … from '…'`, and `import('…')`.
+  const pattern =
+    /^(?:import|export)\s+(?:type\s+)?(?:[\w*{][^'";=]*?\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gms
   return [...text.matchAll(pattern)].map((match) => {
     const target = match[1] ?? match[2] ?? ''
     const own = target.startsWith('.')

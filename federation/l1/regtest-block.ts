@@ -115,7 +115,8 @@ function extraNonceBytes(value: number): Uint8Array {
 
 /** Two tries on average. */
 function grind(template: BlockHeader): BlockHeader {
-  let header = template
-  while (!verifyProofOfWork(header)) header = { ...header, nonce: header.nonce + 1 }
-  return header
+  for (let nonce = 0; ; nonce++) {
+    const header = { ...template, nonce }
+    if (verifyProofOfWork(header)) return header
+  }
 }

@@ -44,6 +44,11 @@ export function remoteAddress(bindings: ApiBindings | undefined): string {
   return bindings?.incoming?.socket.remoteAddress ?? 'local'
 }
 
+/** Ends the client's connection; nothing without a socket. */
+export function disconnect(bindings: ApiBindings | undefined): void {
+  bindings?.outgoing?.destroy()
+}
+
 export function isLoopback(address: string): boolean {
   return address === 'local' || LOOPBACK.test(address)
 }

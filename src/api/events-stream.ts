@@ -8,7 +8,7 @@
 import type { Context } from 'hono'
 import { utf8 } from '../primitives/bytes.ts'
 import type { Logger } from '../runtime/runtime.ts'
-import { type ApiEnv, limitKey, remoteAddress } from './api-context.ts'
+import { type ApiEnv, disconnect, limitKey, remoteAddress } from './api-context.ts'
 import type { ApiLimits } from './limits.ts'
 import type { ChainQueries, NodeFacade, NodeFacadeEvent } from './ports.ts'
 import { HttpError } from './problem.ts'
@@ -67,7 +67,7 @@ export class EventStreams {
     const key = limitKey(remoteAddress(c.env))
     this.#checkRoom(key)
     const start = [utf8(`retry: ${RETRY_MS}\n\n`), ...this.#missed(c.req.header('Last-Event-ID'))]
-    const body = this.#stream(key, start, () => c.env.outgoing?.destroy())
+    const body = this.#stream(key, start, () => disconnect(c.env))
     return c.body(body, 200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-store',

@@ -22,6 +22,9 @@ import { requestBudget } from './request-budget.ts'
 import { ScanGate } from './scan-gate.ts'
 import { respondHealth, v1Routes } from './v1-routes.ts'
 
+/** For answers that are under way when the server stops. */
+const STOP_GRACE_MS = 1_000
+
 export interface ApiServerOptions {
   /** Address to listen on. */
   readonly host: string
@@ -142,8 +145,10 @@ export function createApiServer(
       if (stopping === undefined) return
       const { promise, resolve } = Promise.withResolvers<void>()
       stopping.close(() => resolve())
-      stopping.closeAllConnections()
+      // Event streams get to send their end; whoever then still holds on is cut off.
+      const cutOff = setTimeout(() => stopping.closeAllConnections(), STOP_GRACE_MS)
       await promise
+      clearTimeout(cutOff)
     },
   }
 }

@@ -93,7 +93,7 @@ function classifyHashOutput(script: Uint8Array): OutputKind {
 }
 
 /** Exactly the five L1 scripts that a release may pay. */
-function isWithdrawTarget(l1Script: Uint8Array): boolean {
+export function isWithdrawTarget(l1Script: Uint8Array): boolean {
   // Withdraw outputs do not nest.
   if (l1Script[0] === Opcode.OP_16) return false
   return WITHDRAW_TARGETS.has(classifyOutput(l1Script).kind)

@@ -40,7 +40,7 @@ export interface Certificate extends Statement {
 
 const MAX_BITMAP_BYTES = MAX_VALIDATORS / 8
 
-export function bitmapBytes(validatorCount: number): number {
+function bitmapBytes(validatorCount: number): number {
   return Math.ceil(validatorCount / 8)
 }
 

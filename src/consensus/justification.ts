@@ -20,7 +20,7 @@ export interface Justification {
 export const EMPTY_JUSTIFICATION: Justification = { nulls: [] }
 
 /** Views of one height that a justification may span; timers make more of them take hours. */
-export const MAX_JUSTIFICATION_NULLS = 1_024
+const MAX_JUSTIFICATION_NULLS = 1_024
 
 /** What a node knows about the views of a height. */
 export interface ViewCertificates {

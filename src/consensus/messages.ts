@@ -59,7 +59,7 @@ export interface ProposeMessage {
   readonly leaderVote: Vote
 }
 
-export interface VoteMessage {
+interface VoteMessage {
   readonly kind: 'vote'
   readonly vote: Vote
 }
@@ -101,19 +101,19 @@ export interface BlockMessage {
   readonly block: Uint8Array
 }
 
-export interface DecidedMessage {
+interface DecidedMessage {
   readonly kind: 'decided'
   readonly block: Uint8Array
   readonly certificate: Certificate
 }
 
-export interface EvidenceMessage {
+interface EvidenceMessage {
   readonly kind: 'evidence'
   readonly first: Vote
   readonly second: Vote
 }
 
-export interface TransactionsMessage {
+interface TransactionsMessage {
   readonly kind: 'transactions'
   readonly transactions: readonly Uint8Array[]
 }

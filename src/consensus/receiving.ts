@@ -193,8 +193,10 @@ function onEnter(core: Core, message: EnterMessage): void {
   if (findJustification(core.height, message.view) !== undefined) enterView(core, message.view)
 }
 
+/** A body that was asked for. Nothing is decoded for peers that send one unasked. */
 function onBlock(core: Core, message: BlockMessage): void {
   const { height } = core
+  if (![...height.bodyRequests.keys()].some((hash) => !height.hasBody(hash))) return
   const block = core.deps.openBlock(message.block)
   if (block === undefined || height.hasBody(block.hash)) return
   const isProposed = [...height.proposals.values()].some((proposal) => proposal.hash === block.hash)

@@ -20,13 +20,13 @@ export function grownDelayMs(baseMs: number, view: number, faults: number): numb
 }
 
 /** What is left of the least interval between blocks, ms. */
-export function remainingIntervalMs(core: Core): number {
+function remainingIntervalMs(core: Core): number {
   if (core.lastCommitMs === undefined) return 0
   return Math.max(0, core.lastCommitMs + core.config.minBlockIntervalMs - core.nowMs)
 }
 
 /** How long to wait for the leader's proposal in `view`, ms. */
-export function leaderDelayMs(core: Core, view: number): number {
+function leaderDelayMs(core: Core, view: number): number {
   const { timings } = core.config
   const full = grownDelayMs(timings.proposeMs, view, core.faults)
   if (view > core.faults) return full + remainingIntervalMs(core)

@@ -19,14 +19,14 @@ export interface VoteRecord {
   readonly justification?: Justification
 }
 
-export interface BlockRecord {
+interface BlockRecord {
   readonly kind: 'block'
   readonly height: number
   /** The whole encoded block. */
   readonly block: Uint8Array
 }
 
-export interface CertificateRecord {
+interface CertificateRecord {
   readonly kind: 'certificate'
   readonly height: number
   readonly certificate: Certificate

@@ -11,7 +11,6 @@ import { Checkers, InvariantViolation } from './checkers.ts'
 import { fakeContext } from './fake-signatures.ts'
 import { type NetworkFaults, PacketNetwork } from './packet-network.ts'
 import { createSeededRandom, type SeededRandom } from './seeded-random.ts'
-import type { LostRecord } from './simulated-disk.ts'
 import { SimulatedNode } from './simulated-node.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -26,8 +25,6 @@ export interface SimulationOptions {
   readonly crashes?: boolean
   /** Default true: trouble on the network during the faulty phase. */
   readonly networkFaults?: boolean
-  /** A mutant: disks that forget records of one kind. */
-  readonly disksLose?: LostRecord
 }
 
 export interface SimulationResult {
@@ -93,7 +90,6 @@ class ConsensusSimulation {
         }),
     )
     for (const index of byzantine) this.#corrupt(index)
-    for (const node of this.nodes) node.disk.loses = options.disksLose
   }
 
   #corrupt(index: number): void {

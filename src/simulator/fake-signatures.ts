@@ -13,7 +13,7 @@ import {
 } from '../primitives/hashes.ts'
 import { taggedHash } from '../primitives/sha256.ts'
 
-export function fakeKey(index: number): XOnlyKey {
+function fakeKey(index: number): XOnlyKey {
   return xOnlyKeyFromBytes(taggedHash('causeway/simulated-key', new Uint8Array([index])))
 }
 

@@ -14,15 +14,11 @@ type OutboxItem =
   | { readonly kind: 'commit'; readonly decided: Decided; readonly applied: () => void }
   | { readonly kind: 'action'; readonly run: () => void }
 
-/** Which records a broken disk forgets, for the mutants. */
-export type LostRecord = WalRecord['kind'] | undefined
-
 export class SimulatedDisk {
   readonly #log: Uint8Array[] = []
   readonly decided: Decided[] = []
   /** Milliseconds of one sync. */
   syncMs: readonly [least: number, most: number] = [0.5, 4]
-  loses: LostRecord
   #outbox: OutboxItem[] = []
   #syncing = false
   #incarnation = 0
@@ -40,7 +36,6 @@ export class SimulatedDisk {
   }
 
   append(record: WalRecord): void {
-    if (record.kind === this.loses) return
     this.#outbox.push({ kind: 'record', bytes: encodeWalRecord(record) })
     this.#pump()
   }

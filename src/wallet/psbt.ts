@@ -9,7 +9,6 @@ import { decodeTransaction, type Transaction, type TxOutput } from '../bitcoin/t
 import { present } from '../primitives/assert.ts'
 import { equalBytes, hexToBytes } from '../primitives/bytes.ts'
 import { encodeWith } from '../primitives/codec.ts'
-import { txidFromBytes } from '../primitives/hashes.ts'
 import { sats } from '../primitives/units.ts'
 import type { Random } from '../runtime/runtime.ts'
 import {
@@ -156,17 +155,12 @@ function parsePsbt(base64: string): Psbt {
   }
 }
 
+/** From the bytes: bitcoinjs-lib's own getters warn on the console of withdraw outputs. */
 function unsignedTransaction(psbt: Psbt): Transaction {
-  return {
-    version: psbt.version,
-    inputs: psbt.txInputs.map(({ hash, index, sequence }) => ({
-      prevout: { txid: txidFromBytes(hash), vout: index },
-      scriptSig: new Uint8Array(),
-      sequence: sequence ?? 0xffffffff,
-      witness: [],
-    })),
-    outputs: psbt.txOutputs.map(({ script, value }) => ({ script, value: readValue(value) })),
-    lockTime: psbt.locktime,
+  try {
+    return decodeTransaction(psbt.data.globalMap.unsignedTx.toBuffer())
+  } catch (cause) {
+    throw new WalletError('bad-psbt', 'its transaction is malformed', { cause })
   }
 }
 

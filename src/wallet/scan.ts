@@ -121,7 +121,7 @@ export async function readHistory(
 function toEntry(tx: SourceTransaction, own: ReadonlySet<string>): HistoryEntry {
   let netSats = 0n
   for (const output of tx.outputs) if (own.has(bytesToHex(output.script))) netSats += output.value
-  let allOwn = true
+  let allOwn = tx.spent.length > 0
   for (const output of tx.spent) {
     if (output !== undefined && own.has(bytesToHex(output.script))) netSats -= output.value
     else allOwn = false

@@ -115,7 +115,7 @@ const mutants: [string, Edit[]][] = [
     ],
   ],
   [
-    'a second signature of a signer counts again',
+    'a certificate is made one vote too early',
     [
       {
         file: 'consensus/tally.ts',

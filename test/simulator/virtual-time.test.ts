@@ -28,12 +28,13 @@ describe('virtual time', () => {
   })
 })
 
+function draw(seed: number): number[] {
+  const random = createSeededRandom(seed)
+  return Array.from({ length: 4_000 }, () => random.below(4))
+}
+
 describe('seeded random', () => {
   it('repeats itself for a seed, differs between seeds, and is about uniform', () => {
-    const draw = (seed: number): number[] => {
-      const random = createSeededRandom(seed)
-      return Array.from({ length: 4_000 }, () => random.below(4))
-    }
     expect(draw(1)).toEqual(draw(1))
     expect(draw(1)).not.toEqual(draw(2))
     for (const value of [0, 1, 2, 3]) {

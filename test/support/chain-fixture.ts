@@ -8,13 +8,11 @@ import type {
   ConfirmedTransaction,
   HistoryEntry,
   MempoolItem,
-  NodeFacade,
   NodeFacadeEvent,
   ScriptStats,
   StoredBlock,
 } from '../../src/api/ports.ts'
-import type { ReleaseView, StatusView } from '../../src/api/schemas.ts'
-import { L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
+import type { ReleaseView } from '../../src/api/schemas.ts'
 import {
   type BlockHeader,
   headerHash,
@@ -46,7 +44,7 @@ import {
   ZERO_BLOCK_HASH,
   ZERO_HASH32,
 } from '../../src/primitives/hashes.ts'
-import { ok, type Rejection, type Result } from '../../src/primitives/result.ts'
+import type { Rejection, Result } from '../../src/primitives/result.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
 import { sats } from '../../src/primitives/units.ts'
 import type { Clock, Logger } from '../../src/runtime/runtime.ts'

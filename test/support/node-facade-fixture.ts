@@ -8,146 +8,146 @@ import { ok } from '../../src/primitives/result.ts'
 import { type ChainFixture, l1OutPoint, spendingInput } from './chain-fixture.ts'
 
 export function nodeFacade(fixture: ChainFixture): NodeFacade {
-    return {
-      addressNetwork: { bech32: 'cway' },
-      l1AddressNetwork: L1_ADDRESS_NETWORKS.regtest,
-      mempool: {
-        find: (txid) =>
-          fixture.mempool.find((item) => transactionId(item.transaction) === txid)?.transaction,
-        all: () => fixture.mempool,
-        byScript: (hash) =>
-          fixture.mempool
-            .map((item) => item.transaction)
-            .filter((transaction) => fixture.touches(transaction, hash)),
-        spender(outPoint) {
-          for (const { transaction } of fixture.mempool) {
-            const vin = spendingInput(transaction, outPoint)
-            if (vin >= 0) return { txid: transactionId(transaction), vin }
-          }
-          return undefined
-        },
-      },
-      async submitTransaction(transaction) {
-        fixture.submitted.push(transaction)
-        return fixture.verdict ?? ok(transactionId(transaction))
-      },
-      status: () => statusView(fixture),
-      async requestDepositAddress() {
-        if (fixture.depositAddressVerdict !== undefined) {
-          return { ok: false, error: fixture.depositAddressVerdict }
+  return {
+    addressNetwork: { bech32: 'cway' },
+    l1AddressNetwork: L1_ADDRESS_NETWORKS.regtest,
+    mempool: {
+      find: (txid) =>
+        fixture.mempool.find((item) => transactionId(item.transaction) === txid)?.transaction,
+      all: () => fixture.mempool,
+      byScript: (hash) =>
+        fixture.mempool
+          .map((item) => item.transaction)
+          .filter((transaction) => fixture.touches(transaction, hash)),
+      spender(outPoint) {
+        for (const { transaction } of fixture.mempool) {
+          const vin = spendingInput(transaction, outPoint)
+          if (vin >= 0) return { txid: transactionId(transaction), vin }
         }
-        return ok({
-          address: 'bcrt1pdeposit',
-          recipient: 'cway1qrecipient',
-          keyEpoch: 0,
-          groupKey: `02${'fe'.repeat(32)}`,
-          minDepositSats: 10_000,
-          l1Depth: 6,
-          uri: 'bitcoin:bcrt1pdeposit',
-        })
+        return undefined
       },
-      deposits: async ({ recipientScript }) => [
-        {
-          l1Txid: l1OutPoint(0xd1).txid,
-          vout: 1,
-          valueSats: 50_000,
-          recipient: recipientScript === undefined ? 'cway1qanybody' : 'cway1qthisone',
-          depositAddress: 'bcrt1pdeposit',
-          status: 'confirming',
-          confirmations: 2,
-          requiredConfirmations: 6,
-          mintTxid: null,
-          mintHeight: null,
-        } as const,
-      ],
-      async claimDeposit(outPoint) {
-        fixture.claims.push(outPoint)
-        return ok(undefined)
-      },
-      withdrawQuote: async () =>
-        ok({
-          withdrawAddress: 'cway1sburn',
-          l1Address: 'bcrt1qtarget',
-          minReleaseSats: 10_000,
-          estimatedFeeSats: 300,
-          estimatedSeconds: 600,
-        }),
-      releases: async ({ limit }) => fixture.releases.slice(0, limit),
-      release: async (id) =>
-        fixture.releases.find((one) =>
-          typeof id === 'number'
-            ? one.id === id
-            : one.burnTxid === id.txid && one.burnVout === id.vout,
-        ),
-      reserves: async () => ({
-        equation: {
-          supply: 90_000,
-          pendingReleases: 9_000,
-          feeReserve: 500,
-          inFlightFees: 500,
-          reserves: 100_000,
-          holds: true,
-        },
-        coins: [
-          {
-            txid: l1OutPoint(0xd1).txid,
-            vout: 1,
-            valueSats: 100_000,
-            keyEpoch: 0,
-            l1Height: 120,
-            inBatch: null,
-          },
-        ],
-        batches: [],
-      }),
-      federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
-      genesis: () => ({ name: 'test' }),
-      health: () => ({ ok: fixture.reasons.length === 0, reasons: fixture.reasons }),
-      onEvent(handler) {
-        fixture.handlers.add(handler)
-        return () => fixture.handlers.delete(handler)
-      },
-    }
-  }
-
-function statusView(fixture: ChainFixture): StatusView {
-    return {
-      version: '0.1.0',
-      network: 'devnet',
-      chainId: '00'.repeat(32),
-      addressPrefix: 'cway',
-      height: fixture.tip.height,
-      blockHash: fixture.tip.hash,
-      blockTimeMs: fixture.tip.block.extension.timeMs,
-      synced: true,
-      halted: null,
-      peers: 3,
-      validator: { index: 0 },
-      validators: [0, 1, 2, 3].map((index) => ({
-        index,
-        publicKey: 'ab'.repeat(32),
-        connected: index !== 3,
-        self: index === 0,
-      })),
-      mempool: { count: fixture.mempool.length, bytes: 0 },
-      l1: { network: 'regtest', state: 'ok', height: 130, chainHeight: 124, message: null },
-      peg: {
-        state: 'open',
+    },
+    async submitTransaction(transaction) {
+      fixture.submitted.push(transaction)
+      return fixture.verdict ?? ok(transactionId(transaction))
+    },
+    status: () => statusView(fixture),
+    async requestDepositAddress() {
+      if (fixture.depositAddressVerdict !== undefined) {
+        return { ok: false, error: fixture.depositAddressVerdict }
+      }
+      return ok({
+        address: 'bcrt1pdeposit',
+        recipient: 'cway1qrecipient',
         keyEpoch: 0,
         groupKey: `02${'fe'.repeat(32)}`,
+        minDepositSats: 10_000,
+        l1Depth: 6,
+        uri: 'bitcoin:bcrt1pdeposit',
+      })
+    },
+    deposits: async ({ recipientScript }) => [
+      {
+        l1Txid: l1OutPoint(0xd1).txid,
+        vout: 1,
+        valueSats: 50_000,
+        recipient: recipientScript === undefined ? 'cway1qanybody' : 'cway1qthisone',
+        depositAddress: 'bcrt1pdeposit',
+        status: 'confirming',
+        confirmations: 2,
+        requiredConfirmations: 6,
+        mintTxid: null,
+        mintHeight: null,
+      } as const,
+    ],
+    async claimDeposit(outPoint) {
+      fixture.claims.push(outPoint)
+      return ok(undefined)
+    },
+    withdrawQuote: async () =>
+      ok({
+        withdrawAddress: 'cway1sburn',
+        l1Address: 'bcrt1qtarget',
+        minReleaseSats: 10_000,
+        estimatedFeeSats: 300,
+        estimatedSeconds: 600,
+      }),
+    releases: async ({ limit }) => fixture.releases.slice(0, limit),
+    release: async (id) =>
+      fixture.releases.find((one) =>
+        typeof id === 'number'
+          ? one.id === id
+          : one.burnTxid === id.txid && one.burnVout === id.vout,
+      ),
+    reserves: async () => ({
+      equation: {
         supply: 90_000,
         pendingReleases: 9_000,
         feeReserve: 500,
         inFlightFees: 500,
         reserves: 100_000,
-        solvent: true,
-        minDepositSats: 10_000,
-        minReleaseSats: 10_000,
-        l1Depth: 6,
-        feeRateSatsPerKvb: 1_000,
+        holds: true,
       },
-    }
+      coins: [
+        {
+          txid: l1OutPoint(0xd1).txid,
+          vout: 1,
+          valueSats: 100_000,
+          keyEpoch: 0,
+          l1Height: 120,
+          inBatch: null,
+        },
+      ],
+      batches: [],
+    }),
+    federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
+    genesis: () => ({ name: 'test' }),
+    health: () => ({ ok: fixture.reasons.length === 0, reasons: fixture.reasons }),
+    onEvent(handler) {
+      fixture.handlers.add(handler)
+      return () => fixture.handlers.delete(handler)
+    },
   }
+}
+
+function statusView(fixture: ChainFixture): StatusView {
+  return {
+    version: '0.1.0',
+    network: 'devnet',
+    chainId: '00'.repeat(32),
+    addressPrefix: 'cway',
+    height: fixture.tip.height,
+    blockHash: fixture.tip.hash,
+    blockTimeMs: fixture.tip.block.extension.timeMs,
+    synced: true,
+    halted: null,
+    peers: 3,
+    validator: { index: 0 },
+    validators: [0, 1, 2, 3].map((index) => ({
+      index,
+      publicKey: 'ab'.repeat(32),
+      connected: index !== 3,
+      self: index === 0,
+    })),
+    mempool: { count: fixture.mempool.length, bytes: 0 },
+    l1: { network: 'regtest', state: 'ok', height: 130, chainHeight: 124, message: null },
+    peg: {
+      state: 'open',
+      keyEpoch: 0,
+      groupKey: `02${'fe'.repeat(32)}`,
+      supply: 90_000,
+      pendingReleases: 9_000,
+      feeReserve: 500,
+      inFlightFees: 500,
+      reserves: 100_000,
+      solvent: true,
+      minDepositSats: 10_000,
+      minReleaseSats: 10_000,
+      l1Depth: 6,
+      feeRateSatsPerKvb: 1_000,
+    },
+  }
+}
 
 /** A release in the queue. */
 export function releaseView(id: number): ReleaseView {
@@ -168,4 +168,3 @@ export function releaseView(id: number): ReleaseView {
     requiredConfirmations: 6,
   }
 }
-

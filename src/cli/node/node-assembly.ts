@@ -33,7 +33,7 @@ import { openLevelStore } from '../../storage/level-store.ts'
 import { connectedMembers } from './member-links.ts'
 import { createChainQueries, createNodeFacade } from './node-facade.ts'
 import { exists, HomeError, homePaths, type NodeHome } from './node-home.ts'
-import { VERSION } from './version.ts'
+import { PROGRAM_VERSION } from '../program-version.ts'
 
 export interface RunningNodeProcess {
   readonly node: Node
@@ -136,6 +136,7 @@ async function openParts(
     const keyStore = await openKeyStore({
       folder: paths.shares,
       secret: { kind: 'key-file', path: paths.shareKey },
+      random: (length) => runtime.random.bytes(length),
     })
     const links = connectedMembers(network, context.links, params.validators.length)
     member = await openMember({
@@ -221,7 +222,7 @@ async function startApi(
         member,
         genesis: home.genesis,
         selfIndex: identity?.index,
-        version: VERSION,
+        version: PROGRAM_VERSION,
       }),
       log: runtime.log.child({ part: 'api' }),
       clock: runtime.clock,

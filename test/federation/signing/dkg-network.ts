@@ -38,7 +38,7 @@ export class DkgNetwork {
   readonly #faults: Faults
   readonly #threshold: number
   readonly #seed: string
-  #pool: Frame[] = []
+  readonly #pool: Frame[] = []
   #lives = 0
 
   constructor(count: number, threshold: number, seed: string, faults: Faults) {

@@ -35,7 +35,7 @@ function expectGoodKey(network: DkgNetwork): void {
 
 function payloadOf(effect: DkgEffect): DkgPayload['kind'] | undefined {
   if (effect.kind !== 'send' && effect.kind !== 'broadcast') return undefined
-  return decodeDkgMessage(decodeEnvelope(effect.sealed).body).payload.kind
+  return kindOf(effect.sealed)
 }
 
 /** Re-seals a changed payload with the sender's own key: what a malicious member can do. */
@@ -44,6 +44,10 @@ function forge(sealed: Uint8Array, change: (payload: DkgPayload) => DkgPayload):
   const message = decodeDkgMessage(envelope.body)
   const body = encodeDkgMessage({ ...message, payload: change(message.payload) })
   return sealMessage({ ...envelope, body }, CHAIN_ID, hostSigner(envelope.sender))
+}
+
+function kindOf(sealed: Uint8Array): DkgPayload['kind'] {
+  return decodeDkgMessage(decodeEnvelope(sealed).body).payload.kind
 }
 
 function isFirstAttempt(sealed: Uint8Array): boolean {
@@ -81,8 +85,8 @@ describe('key generation', () => {
   })
 
   for (const [count, threshold, seeds] of [
-    [4, 3, 6],
-    [7, 5, 2],
+    [4, 3, 3],
+    [7, 5, 1],
   ] as const) {
     it(`survives lost, repeated and reordered messages with ${count} members`, () => {
       for (let seed = 0; seed < seeds; seed++) {
@@ -105,19 +109,20 @@ describe('key generation', () => {
     ['its test message leaves', (e) => payloadOf(e) === 'test'],
     ['it announces', (e) => e.kind === 'announce'],
   ]
-  for (const [name, matches] of steps) {
-    it(`completes when any member crashes before ${name} and restarts`, () => {
-      for (const victim of [0, 1, 2, 3]) {
+  for (const [index, [name, matches]] of steps.entries()) {
+    it(`completes when a member crashes before ${name} and restarts`, () => {
+      for (const victim of [index % 4, (index + 3) % 4]) {
         const network = new DkgNetwork(4, 3, `crash ${name} ${victim}`, CALM)
-        let crashed = false
+        const crashed: string[] = []
         network.crashBefore = (member, effect) => {
-          if (crashed || member !== victim || !matches(effect)) return false
-          crashed = true
+          if (crashed.length > 0 || member !== victim || !matches(effect)) return false
+          crashed.push(effect.kind)
           return true
         }
         network.startAll()
         for (let i = 0; i < 2; i++) network.round()
-        if (crashed) network.start(victim)
+        expect(crashed).toHaveLength(1)
+        network.start(victim)
         expect(network.run(30), `victim ${victim}`).toBeLessThanOrEqual(30)
         expectGoodKey(network)
       }
@@ -125,7 +130,7 @@ describe('key generation', () => {
   }
 
   it('completes when members crash again and again on a rough network', () => {
-    for (let seed = 0; seed < 4; seed++) {
+    for (let seed = 0; seed < 2; seed++) {
       const network = new DkgNetwork(4, 3, `crashes ${seed}`, ROUGH)
       const random = seededRandom(`crashes ${seed}`)
       network.startAll()
@@ -148,7 +153,7 @@ describe('key generation', () => {
   it('completes when a member lost a dealt share and its dealer restarted', () => {
     const network = new DkgNetwork(4, 3, 'lost deal', CALM)
     network.tamper = (from, to, sealed) =>
-      from === 1 && to === 2 && isFirstAttempt(sealed) && forgeKind(sealed) === 'share'
+      from === 1 && to === 2 && isFirstAttempt(sealed) && kindOf(sealed) === 'share'
         ? undefined
         : sealed
     network.startAll()
@@ -179,21 +184,17 @@ describe('key generation', () => {
   })
 })
 
-function forgeKind(sealed: Uint8Array): DkgPayload['kind'] {
-  return decodeDkgMessage(decodeEnvelope(sealed).body).payload.kind
+function runWith(name: string, tamper: DkgNetwork['tamper']): DkgNetwork {
+  const network = new DkgNetwork(4, 3, name, CALM)
+  network.tamper = (from, to, sealed) =>
+    isFirstAttempt(sealed) ? tamper(from, to, sealed) : sealed
+  network.startAll()
+  expect(network.run(40)).toBeLessThanOrEqual(40)
+  expectGoodKey(network)
+  return network
 }
 
 describe('a malicious member of a key generation', () => {
-  function runWith(name: string, tamper: DkgNetwork['tamper']): DkgNetwork {
-    const network = new DkgNetwork(4, 3, name, CALM)
-    network.tamper = (from, to, sealed) =>
-      isFirstAttempt(sealed) ? tamper(from, to, sealed) : sealed
-    network.startAll()
-    expect(network.run(40)).toBeLessThanOrEqual(40)
-    expectGoodKey(network)
-    return network
-  }
-
   it('is named when it deals two ways, and no share leaves', () => {
     const other = new SecretDealing(
       3,
@@ -202,7 +203,7 @@ describe('a malicious member of a key generation', () => {
     ).dealing
     const leaked: string[] = []
     const network = runWith('equivocation', (from, to, sealed) => {
-      const kind = forgeKind(sealed)
+      const kind = kindOf(sealed)
       if (kind === 'share' && from !== 3) leaked.push(`${from} to ${to}`)
       if (from !== 3 || to !== 0 || decodeEnvelope(sealed).sender !== 3) return sealed
       if (kind === 'deal') return forge(sealed, () => ({ kind: 'deal', dealing: other }))

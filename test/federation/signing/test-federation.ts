@@ -1,11 +1,16 @@
 /** Members with known keys, seeded randomness and a message pool with faults, for the signing tests. */
 
 import { schnorr_FROST } from '@noble/curves/secp256k1.js'
+import { signSchnorr } from 'tiny-secp256k1'
 import { deriveGroupKey, identifierOf, KeyShare } from '../../../federation/signing/frost.ts'
 import { concatBytes, utf8 } from '../../../src/primitives/bytes.ts'
 import { hash32FromBytes, type XOnlyKey } from '../../../src/primitives/hashes.ts'
-import { signSchnorr, xOnlyPublicKey } from '../../../src/primitives/secp256k1.ts'
+import { installSecp256k1Backend, xOnlyPublicKey } from '../../../src/primitives/secp256k1.ts'
 import { sha256, taggedHash } from '../../../src/primitives/sha256.ts'
+import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
+
+// Thousands of messages are signed and verified: the fast library for both.
+installSecp256k1Backend(chooseSecp256k1Backend())
 
 export const CHAIN_ID = hash32FromBytes(sha256(utf8('signing tests')))
 
@@ -31,7 +36,8 @@ export function pick(random: (length: number) => Uint8Array, bound: number): num
 export const hostSecret = (member: number): Uint8Array => sha256(utf8(`host ${member}`))
 
 export function hostSigner(member: number): (digest: Uint8Array) => Uint8Array {
-  return (digest) => signSchnorr(digest, hostSecret(member), new Uint8Array(32))
+  const secret = hostSecret(member)
+  return (digest) => new Uint8Array(signSchnorr(digest, secret))
 }
 
 export function memberKeys(count: number): XOnlyKey[] {

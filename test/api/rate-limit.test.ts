@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { isLoopback, limitKey } from '../../src/api/api-context.ts'
+import { TokenBuckets } from '../../src/api/rate-limit.ts'
+import { apiFixture, connectionFrom } from '../support/api-fixture.ts'
+import { ChainFixture } from '../support/chain-fixture.ts'
+
+describe('the rate of requests', () => {
+  it('is limited for each remote address, and recovers', async () => {
+    const chain = new ChainFixture()
+    const api = apiFixture(chain, { requestsPerSecond: 2, requestBurst: 3 })
+    const ask = async (address: string, path = '/v1/status'): Promise<Response> =>
+      api.app.request(path, {}, connectionFrom(address))
+    for (let i = 0; i < 3; i++) expect((await ask('192.0.2.1')).status).toBe(200)
+    const refused = await ask('192.0.2.1')
+    expect(refused.status).toBe(429)
+    expect(refused.headers.get('Retry-After')).toBe('1')
+    expect(await refused.json()).toMatchObject({ code: 'too-many-requests', status: 429 })
+    const text = await ask('192.0.2.1', '/api/blocks/tip/height')
+    expect(text.status).toBe(429)
+    expect(await text.text()).toBe('Too many requests')
+    expect((await ask('192.0.2.2')).status).toBe(200)
+    chain.monotonicMs += 500
+    expect((await ask('192.0.2.1')).status).toBe(200)
+    expect((await ask('192.0.2.1')).status).toBe(429)
+  })
+
+  it('is generous to programs on the same machine', async () => {
+    const api = apiFixture(new ChainFixture(), { requestBurst: 1, loopbackRequestBurst: 5 })
+    for (const address of ['127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1', '127.0.0.1']) {
+      const response = await api.app.request('/v1/status', {}, connectionFrom(address))
+      expect(response.status).toBe(200)
+    }
+  })
+
+  it('remembers a bounded number of addresses', () => {
+    const buckets = new TokenBuckets(100, new ChainFixture().clock())
+    for (let i = 0; i < 1_000; i++) buckets.take(`address ${i}`, { perSecond: 1, burst: 1 })
+    expect(buckets.size).toBe(100)
+  })
+})
+
+describe('whom a limit counts', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+  ])('%s counts as %s', (address, key) => {
+    expect(limitKey(address)).toBe(key)
+  })
+
+  it('knows this machine', () => {
+    const own = ['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', 'local']
+    expect(own.filter(isLoopback)).toEqual(own)
+    expect(['10.0.0.1', '::2', '128.0.0.1', '::ffff:10.0.0.1'].filter(isLoopback)).toEqual([])
+  })
+})

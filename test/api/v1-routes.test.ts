@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest'
+import type { z } from 'zod'
+import {
+  certificateView,
+  depositAddressView,
+  depositsView,
+  federationView,
+  healthView,
+  problemView,
+  releaseView as releaseSchema,
+  releasesView,
+  reservesView,
+  statusView,
+  withdrawAddressView,
+} from '../../src/api/schemas.ts'
+import { encodeAddress, L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
+import { decodeHeader, headerHash } from '../../src/bitcoin/header.ts'
+import { withdrawScript } from '../../src/bitcoin/script.ts'
+import { readExtension } from '../../src/chain/extension.ts'
+import { decodeCertificate } from '../../src/consensus/certificate.ts'
+import { hexToBytes } from '../../src/primitives/bytes.ts'
+import { decodeAll } from '../../src/primitives/codec.ts'
+import { apiFixture } from '../support/api-fixture.ts'
+import { ALICE, ChainFixture, L1_TARGET, l1OutPoint, storyChain } from '../support/chain-fixture.ts'
+import { releaseView } from '../support/node-facade-fixture.ts'
+
+const JSON_TYPE = 'application/json'
+const alice = encodeAddress(ALICE, { bech32: 'cway' })!
+const burnAddress = encodeAddress(withdrawScript(L1_TARGET), { bech32: 'cway' })!
+const l1Address = encodeAddress(L1_TARGET, L1_ADDRESS_NETWORKS.regtest)!
+
+async function expectProblem(response: Response, status: number, code: string): Promise<void> {
+  expect(response.headers.get('Content-Type')).toBe('application/problem+json')
+  const problem = problemView.parse(await response.json())
+  expect({ status: problem.status, code: problem.code }).toEqual({ status, code })
+  expect(response.status).toBe(status)
+}
+
+describe('every view', () => {
+  const release = '/v1/releases/4'
+  it.each<[string, z.ZodType]>([
+    ['/v1/status', statusView],
+    ['/v1/deposits', depositsView],
+    [`/v1/withdraw-address?l1Address=${l1Address}`, withdrawAddressView],
+    ['/v1/releases', releasesView],
+    [release, releaseSchema],
+    ['/v1/reserves', reservesView],
+    ['/v1/federation', federationView],
+    ['/v1/blocks/2/certificate', certificateView],
+    ['/healthz', healthView],
+  ])('%s follows its schema', async (path, schema) => {
+    const { chain } = storyChain()
+    chain.releases = [releaseView(4)]
+    const response = await apiFixture(chain).get(path)
+    expect(response.status).toBe(200)
+    expect(schema.safeParse(await response.json()).error).toBeUndefined()
+  })
+
+  it('is fresh, except for certificates', async () => {
+    const api = apiFixture(storyChain().chain)
+    expect((await api.get('/v1/status')).headers.get('Cache-Control')).toBe('no-store')
+    const certificate = await api.get('/v1/blocks/1/certificate')
+    expect(certificate.headers.get('Cache-Control')).toBe('public, max-age=157784630')
+  })
+})
+
+describe('a certificate', () => {
+  it('comes with what a light client checks', async () => {
+    const { chain } = storyChain()
+    const { hash, block } = chain.blocks[2]!
+    const json = await apiFixture(chain).json('/v1/blocks/2/certificate')
+    const view = certificateView.parse(json)
+    expect(view).toMatchObject({ height: 2, blockHash: hash, view: 2, signers: [0, 2, 3] })
+    expect(decodeCertificate(hexToBytes(view.certificate)).blockHash).toBe(hash)
+    expect(headerHash(decodeHeader(hexToBytes(view.header)))).toBe(hash)
+    expect(decodeAll(hexToBytes(view.extension), readExtension)).toEqual(block.extension)
+  })
+
+  it('is missing for block 0 and for blocks to come', async () => {
+    const api = apiFixture(storyChain().chain)
+    await expectProblem(await api.get('/v1/blocks/0/certificate'), 404, 'certificate-not-found')
+    await expectProblem(await api.get('/v1/blocks/9/certificate'), 404, 'block-not-found')
+    await expectProblem(await api.get('/v1/blocks/x/certificate'), 400, 'invalid-request')
+  })
+})
+
+describe('a deposit address', () => {
+  const ask = async (chain: ChainFixture, recipient: unknown): Promise<Response> =>
+    apiFixture(chain).post('/v1/deposit-address', JSON.stringify({ recipient }), JSON_TYPE)
+
+  it('is given for an address of this chain', async () => {
+    const response = await ask(new ChainFixture(), alice)
+    expect(response.status).toBe(200)
+    expect(depositAddressView.safeParse(await response.json()).success).toBe(true)
+  })
+
+  it.each([
+    [l1Address, 'address-network'],
+    [`${alice.slice(0, -1)}q`, 'address-checksum'],
+    [burnAddress, 'recipient-type'],
+    ['', 'invalid-request'],
+    ['x'.repeat(91), 'invalid-request'],
+    [7, 'invalid-request'],
+  ])('is refused for %s', async (recipient, code) => {
+    await expectProblem(await ask(new ChainFixture(), recipient), 400, code)
+  })
+
+  it.each(['not-synced', 'peg-closed'])('is unavailable while %s', async (code) => {
+    const chain = new ChainFixture()
+    chain.depositAddressVerdict = { code, class: 'premature', detail: 'later' }
+    await expectProblem(await ask(chain, alice), 503, code)
+  })
+
+  it('needs a JSON body of that form and type', async () => {
+    const api = apiFixture(new ChainFixture())
+    const path = '/v1/deposit-address'
+    const good = JSON.stringify({ recipient: alice })
+    await expectProblem(await api.post(path, good), 415, 'unsupported-media-type')
+    await expectProblem(await api.post(path, '{', JSON_TYPE), 400, 'malformed-json')
+    await expectProblem(await api.post(path, 'null', JSON_TYPE), 400, 'invalid-request')
+    const extra = JSON.stringify({ recipient: alice, amount: 1 })
+    await expectProblem(await api.post(path, extra, JSON_TYPE), 400, 'invalid-request')
+  })
+})
+
+describe('deposits', () => {
+  it('are listed for everybody or for one recipient', async () => {
+    const api = apiFixture(new ChainFixture())
+    const recipientOf = async (path: string): Promise<string | undefined> =>
+      depositsView.parse(await api.json(path)).deposits[0]?.recipient
+    expect(await recipientOf('/v1/deposits')).toBe('cway1qanybody')
+    expect(await recipientOf(`/v1/deposits?recipient=${alice}`)).toBe('cway1qthisone')
+    await expectProblem(await api.get('/v1/deposits?recipient=0'), 400, 'address-format')
+  })
+
+  it('can be claimed', async () => {
+    const chain = new ChainFixture()
+    const { txid, vout } = l1OutPoint(0xab)
+    const body = JSON.stringify({ l1Txid: txid.toUpperCase(), vout, recipient: alice })
+    const response = await apiFixture(chain).post('/v1/deposits/claim', body, JSON_TYPE)
+    expect(response.status).toBe(202)
+    expect(await response.json()).toEqual({ accepted: true })
+    expect(chain.claims).toEqual([{ txid, vout }])
+  })
+})
+
+describe('releases', () => {
+  it('are listed, and found by number or by burn', async () => {
+    const chain = new ChainFixture()
+    chain.releases = [releaseView(2), releaseView(1)]
+    const api = apiFixture(chain)
+    const listed = async (path: string): Promise<number[]> =>
+      releasesView.parse(await api.json(path)).releases.map((one) => one.id)
+    expect(await listed('/v1/releases')).toEqual([2, 1])
+    expect(await listed(`/v1/releases?limit=1&l1Address=${l1Address}`)).toEqual([2])
+    expect(await api.json('/v1/releases/1')).toMatchObject({ id: 1 })
+    expect(await api.json(`/v1/releases/${'CC'.repeat(32)}:2`)).toMatchObject({ id: 2 })
+    await expectProblem(await api.get('/v1/releases/3'), 404, 'release-not-found')
+    await expectProblem(await api.get('/v1/releases/one'), 400, 'invalid-request')
+    await expectProblem(
+      await api.get(`/v1/releases/${'cc'.repeat(32)}:9999999999`),
+      400,
+      'invalid-request',
+    )
+    for (const limit of ['0', '101', '-1', '1.5', 'x']) {
+      await expectProblem(await api.get(`/v1/releases?limit=${limit}`), 400, 'invalid-request')
+    }
+  })
+
+  it('go to L1 addresses only', async () => {
+    const api = apiFixture(new ChainFixture())
+    const path = '/v1/withdraw-address'
+    await expectProblem(await api.get(path), 400, 'invalid-request')
+    await expectProblem(await api.get(`${path}?l1Address=${alice}`), 400, 'address-network')
+    const nested = encodeAddress(withdrawScript(L1_TARGET), L1_ADDRESS_NETWORKS.regtest)
+    await expectProblem(await api.get(`${path}?l1Address=${nested}`), 400, 'l1-address-type')
+  })
+})
+
+describe('health', () => {
+  it('is 503 with the reasons when the node cannot work', async () => {
+    const chain = new ChainFixture()
+    chain.reasons = ['not synced']
+    const response = await apiFixture(chain).get('/healthz')
+    expect(response.status).toBe(503)
+    expect(await response.json()).toEqual({ ok: false, reasons: ['not synced'] })
+  })
+})
