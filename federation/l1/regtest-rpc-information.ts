@@ -1,7 +1,7 @@
 /** RPC methods that describe the embedded node and its mempool. Shapes are Bitcoin Core 29's. */
 
 import type { RegtestChain } from './regtest-chain.ts'
-import type { RpcMethod } from './regtest-rpc.ts'
+import type { RpcMethod } from './regtest-rpc-method.ts'
 import { MIN_RELAY_FEE_SATS_PER_KVB } from './regtest-rules.ts'
 import { btc, chainWork, mempoolEntryView, REGTEST_DIFFICULTY } from './regtest-views.ts'
 import { type RpcArguments, RpcCode, RpcFailure } from './rpc-arguments.ts'

@@ -20,6 +20,7 @@ import type { RegtestBlock, RegtestChain } from './regtest-chain.ts'
 import { findRegtestCoin } from './regtest-coin-lookup.ts'
 import type { MempoolEntry } from './regtest-mempool.ts'
 import { INFORMATION_METHODS } from './regtest-rpc-information.ts'
+import type { RpcMethod } from './regtest-rpc-method.ts'
 import {
   blockView,
   btc,
@@ -29,13 +30,6 @@ import {
   transactionView,
 } from './regtest-views.ts'
 import { hexArgument, type RpcArguments, RpcCode, RpcFailure } from './rpc-arguments.ts'
-
-export interface RpcMethod {
-  /** In order of position. */
-  readonly parameters: readonly string[]
-  /** @throws RpcFailure */
-  readonly run: (chain: RegtestChain, args: RpcArguments) => unknown
-}
 
 /** Core's default -maxfeerate, bitcoin per 1,000 virtual bytes. */
 const FEE_RATE_CEILING = 0.1
@@ -182,16 +176,18 @@ function testMempoolAccept(chain: RegtestChain, args: RpcArguments): unknown {
     )
   }
   const ceiling = args.rate(1, FEE_RATE_CEILING)
-  return texts.map(transactionArgument).map((transaction) => {
-    const ids = { txid: transactionId(transaction), wtxid: witnessTransactionId(transaction) }
-    const verdict = chain.mempool.check(transaction)
-    if (!verdict.ok) return { ...ids, allowed: false, 'reject-reason': verdict.error.code }
-    if (exceedsRate(verdict.value, ceiling)) {
-      return { ...ids, allowed: false, 'reject-reason': 'max-fee-exceeded' }
-    }
-    const base = btc(verdict.value.fee)
-    return { ...ids, allowed: true, vsize: transactionVsize(transaction), fees: { base } }
-  })
+  return texts.map(transactionArgument).map((each) => acceptanceView(chain, each, ceiling))
+}
+
+function acceptanceView(chain: RegtestChain, transaction: Transaction, ceiling: number): unknown {
+  const ids = { txid: transactionId(transaction), wtxid: witnessTransactionId(transaction) }
+  const verdict = chain.mempool.check(transaction)
+  if (!verdict.ok) return { ...ids, allowed: false, 'reject-reason': verdict.error.code }
+  if (exceedsRate(verdict.value, ceiling)) {
+    return { ...ids, allowed: false, 'reject-reason': 'max-fee-exceeded' }
+  }
+  const base = btc(verdict.value.fee)
+  return { ...ids, allowed: true, vsize: transactionVsize(transaction), fees: { base } }
 }
 
 async function submitBlock(chain: RegtestChain, args: RpcArguments): Promise<string | null> {

@@ -17,13 +17,13 @@ import { type Hash32, hashToBytes, type XOnlyKey } from '../../src/primitives/ha
 import { verifySchnorr } from '../../src/primitives/secp256k1.ts'
 import { taggedHash } from '../../src/primitives/sha256.ts'
 
-export const ENVELOPE_VERSION = 1
+const ENVELOPE_VERSION = 1
 /** 100 inputs under 100 members' nonces fit, which is the largest message there is. */
-export const MAX_SEALED_BYTES = 1_048_576
+const MAX_SEALED_BYTES = 1_048_576
 const EVERYBODY = 255
 const SIGNATURE_BYTES = 64
 
-export type FederationProtocol = 'key-generation' | 'signing'
+type FederationProtocol = 'key-generation' | 'signing'
 
 const PROTOCOL_CODES: Record<FederationProtocol, number> = { 'key-generation': 1, signing: 2 }
 

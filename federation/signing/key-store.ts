@@ -65,7 +65,7 @@ export interface KeyStoreOptions {
 }
 
 /** What `createDkg` resumes from. */
-export interface StoredEpoch {
+interface StoredEpoch {
   readonly attempt: number
   readonly shares: readonly KeyShare[]
 }

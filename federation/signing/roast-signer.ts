@@ -36,7 +36,7 @@ import {
 } from './signing-messages.ts'
 
 /** Tasks that hold nonces at one time; later ones wait for earlier ones. */
-export const MAX_OPEN_TASKS = 4
+const MAX_OPEN_TASKS = 4
 
 export interface RoastTiming {
   readonly rankDelayMs: number

@@ -21,20 +21,17 @@ import { parseNumber, parseTxid } from './esplora-parameters.ts'
 import { cacheFor, octets, TTL_LONG, TTL_MEMPOOL_RECENT, TTL_SHORT } from './esplora-replies.ts'
 import {
   confirmedStatus,
-  recentJson,
   type TransactionJson,
   type TransactionStatusJson,
   transactionJson,
   UNCONFIRMED,
 } from './esplora-views.ts'
-import { feeEstimates, feeHistogram, recommendedFees } from './fee-estimates.ts'
+import { mempoolDigester } from './mempool-digest.ts'
 import { encodeMerkleBlock } from './merkle-block.ts'
 import type { ConfirmedTransaction, StoredBlock } from './ports.ts'
 import { isMint } from './prevouts.ts'
 import { HttpError } from './problem.ts'
 import { hexText } from './schemas.ts'
-
-const RECENT_MAX = 10
 
 // --- reading --------------------------------------------------------------------------------
 
@@ -191,39 +188,27 @@ function addSpendRoutes(routes: Hono<ApiEnv>, api: ApiContext): void {
   })
 }
 
-function addMempoolRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
+function addMempoolRoutes(routes: Hono<ApiEnv>, { node, clock }: ApiContext): void {
+  const digest = mempoolDigester(node.mempool, clock)
   routes.get('/mempool', (c) => {
-    const items = node.mempool.all()
-    let vsize = 0
-    let totalFee = 0n
-    for (const item of items) {
-      vsize += item.vsize
-      totalFee += item.fee
-    }
     cacheFor(c, TTL_SHORT)
-    return c.json({
-      count: items.length,
-      vsize,
-      total_fee: Number(totalFee),
-      fee_histogram: feeHistogram(items),
-    })
+    return c.json(digest().summary)
   })
   routes.get('/mempool/txids', (c) => {
     cacheFor(c, TTL_SHORT)
     return c.json(node.mempool.all().map((item) => transactionId(item.transaction)))
   })
   routes.get('/mempool/recent', (c) => {
-    const newest = node.mempool.all().toSorted((a, b) => b.timeS - a.timeS)
     cacheFor(c, TTL_MEMPOOL_RECENT)
-    return c.json(newest.slice(0, RECENT_MAX).map(recentJson))
+    return c.json(digest().recent)
   })
   routes.get('/fee-estimates', (c) => {
     cacheFor(c, TTL_SHORT)
-    return c.json(feeEstimates(node.mempool.all()))
+    return c.json(digest().estimates)
   })
   routes.get('/v1/fees/recommended', (c) => {
     cacheFor(c, TTL_SHORT)
-    return c.json(recommendedFees(node.mempool.all()))
+    return c.json(digest().recommended)
   })
 }
 

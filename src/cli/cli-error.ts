@@ -4,6 +4,7 @@
  */
 
 import { CommanderError } from 'commander'
+import { prettifyError, ZodError } from 'zod'
 import { GenesisError } from '../../genesis/network.ts'
 import { AssertionError } from '../primitives/assert.ts'
 import { SourceError, type SourceFailure } from '../wallet/chain-source.ts'
@@ -94,6 +95,10 @@ export function toCliError(error: unknown): CliError {
     return new CliError(EXIT.failed, 'bad-genesis', message, { cause: error })
   }
   if (error instanceof CommanderError) return fromCommander(error)
+  if (error instanceof ZodError) {
+    // Options are the only thing that commands parse without catching.
+    return usageError(prettifyError(error), 'see the command with --help')
+  }
   if (error instanceof AssertionError) {
     const message = `a mistake in this program: ${error.message}`
     return new CliError(EXIT.failed, 'internal', message, { cause: error })

@@ -168,4 +168,3 @@ async function runStatus({ context }: CommandCall): Promise<void> {
   )
   if (status.halted !== null) throw new CliError(EXIT.failed, 'halted', status.halted)
 }
-

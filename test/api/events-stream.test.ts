@@ -11,6 +11,12 @@ interface Stream {
   cancel(): Promise<void>
 }
 
+/** Id and kind of each. */
+function eventsIn(text: string): string[] {
+  const matches = text.matchAll(/id: (\d+\.\d+)\nevent: (\w+)\ndata: .*\n\n/g)
+  return [...matches].map((match) => `${match[1]} ${match[2]}`)
+}
+
 async function subscribe(api: ApiFixture, lastEventId?: string): Promise<Stream> {
   const response = await api.get(
     '/v1/events',
@@ -23,15 +29,12 @@ async function subscribe(api: ApiFixture, lastEventId?: string): Promise<Stream>
   let text = ''
   return {
     async take(count) {
-      const eventsOf = (): RegExpExecArray[] => [
-        ...text.matchAll(/id: (\d+\.\d+)\nevent: (\w+)\ndata: (.*)\n\n/g),
-      ]
-      while (eventsOf().length < count) {
+      while (eventsIn(text).length < count) {
         const { done, value } = await reader.read()
         expect(done, `stream ended after: ${text}`).toBe(false)
         text += decoder.decode(value)
       }
-      return eventsOf().map((match) => `${match[1]} ${match[2]}`)
+      return eventsIn(text)
     },
     async rest() {
       for (;;) {

@@ -40,6 +40,19 @@ describe('fee estimates', () => {
     expect(recommendedFees(crowd(5, 20)).fastestFee).toBe(20)
   })
 
+  it('are worked out once a second at most', async () => {
+    const chain = new ChainFixture()
+    const api = apiFixture(chain)
+    const count = async (): Promise<unknown> =>
+      ((await api.json('/api/mempool')) as { count: number }).count
+    expect(await count()).toBe(0)
+    chain.addWaiting(transaction, 100)
+    chain.monotonicMs += 999
+    expect(await count()).toBe(0)
+    chain.monotonicMs += 1
+    expect(await count()).toBe(1)
+  })
+
   it('come with a histogram in bins of more than 50,000 virtual bytes', () => {
     expect(feeHistogram([])).toEqual([])
     expect(feeHistogram([...crowd(1, 5), ...crowd(2, 9), ...crowd(1, 2)])).toEqual([

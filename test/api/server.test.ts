@@ -146,7 +146,7 @@ describe('hostile requests', () => {
         fc.oneof(
           fc.webPath(),
           fc.string(),
-          fc.string({ unit: fc.constantFrom(...'0123456789abcdef') }),
+          fc.string({ unit: fc.constantFrom('0', '7', '9', 'a', 'f') }),
           fc.string({ unit: 'binary' }),
         ),
         fc.constantFrom('', '/txs', '/status', '/utxo', '/certificate'),

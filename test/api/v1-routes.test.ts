@@ -36,6 +36,10 @@ async function expectProblem(response: Response, status: number, code: string): 
   expect(response.status).toBe(status)
 }
 
+async function ask(chain: ChainFixture, recipient: unknown): Promise<Response> {
+  return apiFixture(chain).post('/v1/deposit-address', JSON.stringify({ recipient }), JSON_TYPE)
+}
+
 describe('every view', () => {
   const release = '/v1/releases/4'
   it.each<[string, z.ZodType]>([
@@ -85,9 +89,6 @@ describe('a certificate', () => {
 })
 
 describe('a deposit address', () => {
-  const ask = async (chain: ChainFixture, recipient: unknown): Promise<Response> =>
-    apiFixture(chain).post('/v1/deposit-address', JSON.stringify({ recipient }), JSON_TYPE)
-
   it('is given for an address of this chain', async () => {
     const response = await ask(new ChainFixture(), alice)
     expect(response.status).toBe(200)

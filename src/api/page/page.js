@@ -301,4 +301,4 @@ for (const kind of ['block', 'deposit', 'release', 'reset']) {
   events.addEventListener(kind, refreshSoon)
 }
 setInterval(drawAge, AGE_INTERVAL_MS)
-refreshSoon()
+await refresh()

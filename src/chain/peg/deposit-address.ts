@@ -56,7 +56,7 @@ export const CHANGE_RECIPIENT: Uint8Array = new Uint8Array(0)
 /** BIP68's largest relative lock in blocks. Consensus-critical. */
 const MAX_RECOVERY_DELAY_BLOCKS = 0xffff
 /** Keeps the leaf well under standardness limits. Consensus-critical. */
-export const MAX_RECOVERY_KEYS = 32
+const MAX_RECOVERY_KEYS = 32
 
 const OP_1 = 0x51
 const OP_DROP = 0x75

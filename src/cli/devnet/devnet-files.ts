@@ -78,7 +78,7 @@ export async function createDevnet(plan: NewDevnet): Promise<DevnetFiles> {
   for (const [index, nodeSecret] of nodeSecrets.entries()) {
     const home = `validator-${index}`
     const apiPort = plan.apiPorts[index] ?? 0
-    await createNodeHome(join(plan.folder, home), {
+    await createNodeHome(join(plan.folder, home, 'node'), {
       genesis,
       nodeSecret,
       validatorSecret: validatorSecrets[index],

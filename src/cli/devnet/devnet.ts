@@ -11,7 +11,7 @@ import { type Child, startChild } from './child-process.ts'
 import { createDevnet, DevnetError, type DevnetFiles, findDevnet } from './devnet-files.ts'
 import { findFreePorts } from './free-ports.ts'
 import { createL1Faucet, type L1Faucet } from './l1-faucet.ts'
-import { l1Access, type L1Node, startL1 } from './l1-node.ts'
+import { type L1Node, l1Access, startL1 } from './l1-node.ts'
 import { until } from './until.ts'
 
 export type L1Choice =
@@ -181,8 +181,7 @@ async function waitUntilOpen(devnet: Devnet, options: DevnetOptions): Promise<vo
     async () => {
       const dead = devnet.validators.find((validator) => !validator.process().isRunning())
       if (dead !== undefined) {
-        options.report(`validator ${dead.index} ended; see ${dead.process().logFile}`)
-        throw new DevnetError(`validator ${dead.index} does not stay up`)
+        throw new DevnetError(`validator ${dead.index} ended; see ${dead.process().logFile}`)
       }
       const statuses = await Promise.all(
         devnet.validators.map(({ client }) => client.status().catch(() => undefined)),

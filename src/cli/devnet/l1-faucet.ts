@@ -3,13 +3,18 @@
  * It keeps nothing; what it can spend is read from the chain, so that it works with any L1.
  */
 
+import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
+import type { JsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
 import { encodeAddress, L1_ADDRESS_NETWORKS } from '../../bitcoin/address.ts'
 import { p2trScript } from '../../bitcoin/script.ts'
 import { taprootSighash } from '../../bitcoin/sighash.ts'
-import { encodeTransaction, type OutPoint, type Transaction, transactionId } from '../../bitcoin/transaction.ts'
+import {
+  encodeTransaction,
+  type OutPoint,
+  type Transaction,
+  transactionId,
+} from '../../bitcoin/transaction.ts'
 import { L1_COINBASE_MATURITY } from '../../chain/params.ts'
-import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
-import type { JsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
 import { present } from '../../primitives/assert.ts'
 import { equalBytes, hexToBytes } from '../../primitives/bytes.ts'
 import { hashToBytes, type Txid } from '../../primitives/hashes.ts'
@@ -35,7 +40,11 @@ export function createL1Faucet(l1: BitcoinL1, rpc: JsonRpcClient, secretHex: str
   const script = p2trScript(hashToBytes(xOnlyPublicKey(secret)))
   const address = present(encodeAddress(script, L1_ADDRESS_NETWORKS.regtest), 'faucet address')
   /** Outputs to our key, by L1 height. Spent ones are asked for when they are wanted. */
-  const seen: { readonly outPoint: OutPoint; readonly height: number; readonly coinbase: boolean }[] = []
+  const seen: {
+    readonly outPoint: OutPoint
+    readonly height: number
+    readonly coinbase: boolean
+  }[] = []
   let scannedHeight = 0
 
   async function mine(count: number): Promise<void> {
@@ -102,7 +111,10 @@ export function createL1Faucet(l1: BitcoinL1, rpc: JsonRpcClient, secretHex: str
         ],
         lockTime: 0,
       }
-      const digest = present(taprootSighash(unsigned, 0, [{ value: coin.value, script }], 0), 'digest')
+      const digest = present(
+        taprootSighash(unsigned, 0, [{ value: coin.value, script }], 0),
+        'digest',
+      )
       const witness = [signSchnorr(digest, secret, crypto.getRandomValues(new Uint8Array(32)))]
       const signed = {
         ...unsigned,

@@ -5,12 +5,14 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startRegtestServer } from '../../../federation/l1/regtest-server.ts'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { createJsonRpcClient, type JsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
+import { RegtestChain } from '../../../federation/l1/regtest-chain.ts'
+import { startRegtestServer } from '../../../federation/l1/regtest-server.ts'
 import type { NodeConfig } from '../../node/config.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
+import { openAppendLog } from '../../storage/append-log.ts'
 import { type Child, startChild } from './child-process.ts'
 import { DevnetError, type DevnetFiles } from './devnet-files.ts'
 import { until } from './until.ts'
@@ -38,6 +40,29 @@ function credentialsOf(text: string): { user: string; password: string } {
   return { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
 }
 
+/** A client of a devnet's L1 that runs already. */
+export function openDevnetL1(
+  folder: string,
+  l1: DevnetFiles['l1'],
+  runtime: Runtime,
+): { readonly l1: BitcoinL1; readonly rpc: JsonRpcClient; close(): Promise<void> } {
+  const access = l1Access(folder, l1)
+  const target = {
+    url: access.url,
+    ...(access.cookie_file === undefined ? {} : { cookiePath: access.cookie_file }),
+  }
+  const client = createBitcoindL1({ network: 'regtest', ...target }, runtime)
+  const rpc = createJsonRpcClient(target)
+  return {
+    l1: client,
+    rpc,
+    async close() {
+      rpc.close()
+      await client.close()
+    },
+  }
+}
+
 /** @throws DevnetError when it does not come up. */
 export async function startL1(
   folder: string,
@@ -45,25 +70,18 @@ export async function startL1(
   runtime: Runtime,
 ): Promise<L1Node> {
   await mkdir(join(folder, 'l1'), { recursive: true, mode: 0o700 })
-  const access = l1Access(folder, l1)
-  const target = {
-    url: access.url,
-    ...(access.cookie_file === undefined ? {} : { cookiePath: access.cookie_file }),
-  }
   const stopServer = await startServer(folder, l1, runtime)
-  const client = createBitcoindL1({ network: 'regtest', ...target }, runtime)
-  const rpc = createJsonRpcClient(target)
-  await until(
-    () => client.checkNetwork().then(() => true),
-    { timeoutMs: START_TIMEOUT_MS, what: 'L1 to answer' },
-  )
+  const opened = openDevnetL1(folder, l1, runtime)
+  await until(() => opened.l1.checkNetwork().then(() => true), {
+    timeoutMs: START_TIMEOUT_MS,
+    what: 'L1 to answer',
+  })
   return {
-    l1: client,
-    rpc,
+    l1: opened.l1,
+    rpc: opened.rpc,
     description: describe(l1),
     async stop() {
-      rpc.close()
-      await client.close()
+      await opened.close()
       await stopServer()
     },
   }
@@ -88,11 +106,20 @@ async function startServer(
   const dataFolder = join(folder, 'l1')
   switch (l1.kind) {
     case 'embedded': {
+      const log = await openAppendLog(join(dataFolder, 'blocks.log'))
+      const chain = new RegtestChain({ clock: runtime.clock, log })
       const server = await startRegtestServer(
-        { folder: dataFolder, port: l1.rpcPort },
+        {
+          chain,
+          port: l1.rpcPort,
+          cookiePath: join(dataFolder, '.cookie'),
+        },
         runtime,
       )
-      return () => server.stop()
+      return async () => {
+        await server.stop()
+        await log.close()
+      }
     }
     case 'bitcoind': {
       const child = startBitcoind(l1.target, dataFolder, l1.rpcPort)

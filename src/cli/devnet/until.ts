@@ -13,7 +13,7 @@ export interface UntilOptions {
 
 const INTERVAL_MS = 100
 
-/** Asks until the answer is neither undefined nor false. A question that throws is asked again. */
+/** Asks until the answer is neither undefined nor false. Any error but a DevnetError is asked again. */
 export async function until<T>(
   ask: () => Promise<T | undefined | false>,
   options: UntilOptions,
@@ -26,6 +26,7 @@ export async function until<T>(
       const answer = await ask()
       if (answer !== undefined && answer !== false) return answer
     } catch (error) {
+      if (error instanceof DevnetError) throw error
       lastError = error
     }
     if (Date.now() >= deadline) {

@@ -4,19 +4,19 @@
  */
 
 import { join } from 'node:path'
-import { chainParams } from '../../../genesis/network.ts'
 import { createKeyCeremony } from '../../../federation/key-ceremony.ts'
-import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
+import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { type Member, openMember } from '../../../federation/member.ts'
 import { openKeyStore } from '../../../federation/signing/key-store.ts'
+import { chainParams } from '../../../genesis/network.ts'
 import { type ApiServer, createApiServer } from '../../api/server.ts'
 import { p2trScript } from '../../bitcoin/script.ts'
-import { createLibp2pNetwork } from '../../p2p/network.ts'
 import type { ChainParams } from '../../chain/params.ts'
 import { type Node, openNode, type PegContext } from '../../node/node.ts'
 import { observerPegSide, type PegSide } from '../../node/peg-side.ts'
 import type { ValidatorIdentity } from '../../node/validator-links.ts'
+import { createLibp2pNetwork } from '../../p2p/network.ts'
 import { hashToBytes } from '../../primitives/hashes.ts'
 import {
   installSecp256k1Backend,
@@ -26,14 +26,14 @@ import {
 } from '../../primitives/secp256k1.ts'
 import type { Network, Runtime } from '../../runtime/runtime.ts'
 import { chooseSecp256k1Backend } from '../../runtime/secp256k1-backend.ts'
-import { type LogLevel, createSystemRuntime } from '../../runtime/system-runtime.ts'
+import { createSystemRuntime, type LogLevel } from '../../runtime/system-runtime.ts'
 import { openAppendLog } from '../../storage/append-log.ts'
 import { openDataDirectory } from '../../storage/data-directory.ts'
 import { openLevelStore } from '../../storage/level-store.ts'
+import { PROGRAM_VERSION } from '../program-version.ts'
 import { connectedMembers } from './member-links.ts'
 import { createChainQueries, createNodeFacade } from './node-facade.ts'
 import { exists, HomeError, homePaths, type NodeHome } from './node-home.ts'
-import { PROGRAM_VERSION } from '../program-version.ts'
 
 export interface RunningNodeProcess {
   readonly node: Node
@@ -164,7 +164,9 @@ async function openParts(
     })
     return member
   }
-  const payoutScript = p2trScript(hashToBytes(identity?.publicKey ?? params.validators[0] ?? fail()))
+  const payoutScript = p2trScript(
+    hashToBytes(identity?.publicKey ?? params.validators[0] ?? fail()),
+  )
   node = await openNode({
     params,
     runtime,

@@ -12,8 +12,8 @@ import {
 import type { Faults, Tamper } from './dkg-network.ts'
 import { CHAIN_ID, hostSigner, memberKeys, pick, seededRandom } from './test-federation.ts'
 
-export const TICK_MS = 1000
-export const TIMING = { rankDelayMs: 15_000, resendMs: 3000, nonceTtlMs: 120_000 }
+const TICK_MS = 1000
+const TIMING = { rankDelayMs: 15_000, resendMs: 3000, nonceTtlMs: 120_000 }
 
 interface Frame {
   readonly to: number

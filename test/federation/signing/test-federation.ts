@@ -33,7 +33,7 @@ export function pick(random: (length: number) => Uint8Array, bound: number): num
   return new DataView(random(4).slice().buffer).getUint32(0) % bound
 }
 
-export const hostSecret = (member: number): Uint8Array => sha256(utf8(`host ${member}`))
+const hostSecret = (member: number): Uint8Array => sha256(utf8(`host ${member}`))
 
 export function hostSigner(member: number): (digest: Uint8Array) => Uint8Array {
   const secret = hostSecret(member)
