@@ -53,19 +53,19 @@ interface ScriptJson {
   readonly scriptpubkey_address?: string
 }
 
-export interface OutputJson extends ScriptJson {
+interface OutputJson extends ScriptJson {
   readonly scriptpubkey_type: string
   readonly value: number
   readonly pegout?: ScriptJson
 }
 
-export interface AddressNetworks {
+interface AddressNetworks {
   readonly here: AddressNetwork
   readonly l1: AddressNetwork
 }
 
 /** An output of this chain. */
-export function outputJson(output: TxOutput, networks: AddressNetworks): OutputJson {
+function outputJson(output: TxOutput, networks: AddressNetworks): OutputJson {
   const kind = classifyOutput(output.script)
   const json = plainOutputJson(output, networks.here)
   if (kind.kind !== 'withdraw') return json
@@ -108,7 +108,7 @@ function scriptType(script: Uint8Array): string {
 
 // --- transactions ---------------------------------------------------------------------------
 
-export interface InputJson {
+interface InputJson {
   readonly txid: Txid
   readonly vout: number
   readonly prevout: OutputJson | null
@@ -160,7 +160,7 @@ export function transactionJson(
 }
 
 /** Satoshis; zero for a coinbase and where an input's output is not known. Never negative. */
-export function transactionFee(transaction: Transaction, prevouts: Prevouts): bigint {
+function transactionFee(transaction: Transaction, prevouts: Prevouts): bigint {
   if (isCoinbase(transaction)) return 0n
   let fee = 0n
   for (const { prevout } of transaction.inputs) {

@@ -63,7 +63,7 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
 export function rejectionError(rejection: Rejection): HttpError {
   const { code, detail } = rejection
   const status = UNAVAILABLE_CODES.has(code) ? 503 : CLASS_STATUS[rejection.class]
-  return new HttpError(status, detail ?? code, { code })
+  return new HttpError(status, detail === undefined ? code : `${code}: ${detail}`, { code })
 }
 
 const CLASS_STATUS: Readonly<Record<RejectionClass, ContentfulStatusCode>> = {

@@ -66,7 +66,7 @@ export const eventIdText = z.string().regex(/^\d{1,10}\.\d{1,10}$/)
 
 // --- views ----------------------------------------------------------------------------------
 
-export const validatorView = z.object({
+const validatorView = z.object({
   index: count,
   publicKey: hash,
   connected: z.boolean(),
@@ -135,7 +135,7 @@ export const depositAddressView = z.object({
 })
 export type DepositAddressView = z.infer<typeof depositAddressView>
 
-export const depositView = z.object({
+const depositView = z.object({
   l1Txid: hash,
   vout: count,
   valueSats: amount,
@@ -249,7 +249,7 @@ export const healthView = z.object({
   reasons: z.array(z.string()).readonly().optional(),
 })
 
-export const blockEventView = z.object({ height: count, hash, txCount: count })
+const blockEventView = z.object({ height: count, hash, txCount: count })
 export type BlockEventView = z.infer<typeof blockEventView>
 
 /** RFC 9457. */

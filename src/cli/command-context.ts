@@ -11,7 +11,7 @@ import type { CliIo } from './cli-io.ts'
 import { NodeClient } from './node-client.ts'
 import { Output } from './output.ts'
 
-export const DEFAULT_API_URL = 'http://127.0.0.1:3080'
+const DEFAULT_API_URL = 'http://127.0.0.1:3080'
 
 export interface CommandContext {
   readonly io: CliIo
@@ -47,7 +47,7 @@ export function addGlobalOptions(program: Command): void {
 }
 
 /** @throws CliError for an --api that is not an http(s) URL. */
-export function createContext(io: CliIo, command: Command): CommandContext {
+function createContext(io: CliIo, command: Command): CommandContext {
   const options = globalOptions.parse(command.optsWithGlobals())
   const apiUrl = parseApiUrl(options.api ?? nonEmpty(io.env['CAUSEWAY_API']) ?? DEFAULT_API_URL)
   const home = options.home ?? nonEmpty(io.env['CAUSEWAY_HOME']) ?? join(io.userHome, '.causeway')

@@ -1,10 +1,12 @@
 /** `causeway federation`: who the members are, and what the reserves hold. */
 
 import type { Command } from 'commander'
+import type { z } from 'zod'
 import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
+import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
 
 export function addFederationCommands(program: Command, io: CliIo): void {
@@ -49,19 +51,30 @@ async function showMembers({ context }: CommandCall): Promise<void> {
   })
 }
 
-async function showReserves({ context }: CommandCall): Promise<void> {
-  const answer = await context.node.reserves()
-  const { equation, coins, batches } = answer
-  // The node's "holds" is not believed: the sums are made again here.
+/** The node's "holds" is not believed: the sums are made again here. @throws CliError exit 9. */
+function requireSolvent({ equation, coins }: z.infer<typeof reservesAnswer>): void {
   const owed = equation.supply + equation.pendingReleases + equation.feeReserve
-  const holds = owed === equation.reserves - equation.inFlightFees
-  if (!holds) {
+  const held = equation.reserves - equation.inFlightFees
+  const inCoins = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n)
+  if (owed !== held) {
     throw new CliError(
       EXIT.verificationFailed,
       'not-solvent',
-      `supply, pending releases and fee reserve are ${btc(owed)}, the reserves less in-flight fees ${btc(equation.reserves - equation.inFlightFees)}`,
+      `supply, pending releases and fee reserve are ${btc(owed)}, the reserves less in-flight fees ${btc(held)}`,
     )
   }
+  if (inCoins === equation.reserves) return
+  throw new CliError(
+    EXIT.verificationFailed,
+    'reserves-mismatch',
+    `the node says that the reserves are ${btc(equation.reserves)}, but its coins make ${btc(inCoins)}`,
+  )
+}
+
+async function showReserves({ context }: CommandCall): Promise<void> {
+  const answer = await context.node.reserves()
+  const { equation, coins, batches } = answer
+  requireSolvent(answer)
   const open = batches.filter(({ status }) => status === 'open')
   context.output.result({ ...answer, verified: true }, () =>
     [

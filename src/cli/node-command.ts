@@ -137,6 +137,8 @@ async function runStart({ context, options }: CommandCall): Promise<void> {
   context.output.progress(`node running${api === null ? '' : `, API on ${api}`}; Ctrl-C stops it`)
   await untilStopped(context.io, chosen.stopWithParent)
   await running.stop()
+  // An open standard input would keep the process alive.
+  process.stdin.destroy()
 }
 
 async function untilStopped(io: CliIo, withParent: boolean): Promise<void> {

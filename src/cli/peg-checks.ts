@@ -6,17 +6,28 @@
 import { decodeAddress, encodeAddress, L1_ADDRESS_NETWORKS } from '../bitcoin/address.ts'
 import { isWithdrawTarget, withdrawScript } from '../bitcoin/script.ts'
 import { depositScript } from '../chain/peg/deposit-address.ts'
+import { isRecipient } from '../chain/peg/deposits.ts'
 import { hexToBytes } from '../primitives/bytes.ts'
 import { toXOnlyKey } from '../primitives/hashes.ts'
 import { isXOnlyKey } from '../primitives/secp256k1.ts'
 import type { ChainIdentity } from './chain-identity.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT } from './exit-codes.ts'
+import { sidechainScript } from './sidechain-script.ts'
 
 const DISTRUST = 'send nothing there; ask another node with --api URL'
 
 function verificationError(code: string, message: string): CliError {
   return new CliError(EXIT.verificationFailed, code, message, { hint: DISTRUST })
+}
+
+/** The output script that deposits may be minted to. @throws CliError exit 2 for any other. */
+export function depositRecipient(address: string, addressPrefix: string): Uint8Array {
+  const script = sidechainScript(address, addressPrefix)
+  if (isRecipient(script)) return script
+  throw new CliError(EXIT.usage, 'address-kind', `deposits cannot be minted to ${address}`, {
+    hint: 'use a P2TR, P2WPKH or P2WSH address of the sidechain',
+  })
 }
 
 export interface ExpectedDeposit {
@@ -29,7 +40,7 @@ export interface ExpectedDeposit {
 }
 
 /** The L1 address that pays `recipient` in that key epoch. @throws CliError exit 9. */
-export function deriveDepositAddress(expected: ExpectedDeposit): string {
+function deriveDepositAddress(expected: ExpectedDeposit): string {
   const { identity, keyEpoch } = expected
   const groupKey = hexToBytes(expected.groupKey)
   const isPoint = groupKey[0] === 0x02 || groupKey[0] === 0x03

@@ -12,11 +12,10 @@ import { depositState } from './deposit-state.ts'
 import { EXIT } from './exit-codes.ts'
 import type { NodeStatus } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
-import { verifyDepositAddress } from './peg-checks.ts'
+import { depositRecipient, verifyDepositAddress } from './peg-checks.ts'
 import { addReleaseCommands } from './peg-release-command.ts'
 import { addPegStatusCommand } from './peg-status-command.ts'
 import { qrBlock } from './qr-code.ts'
-import { sidechainScript } from './wallet-send-command.ts'
 import { DEFAULT_WALLET, openSession, requireSynced } from './wallet-session.ts'
 
 const depositAddressOptions = z.object({
@@ -55,7 +54,7 @@ export function addPegCommands(program: Command, io: CliIo): void {
 }
 
 /** @throws CliError exit 5 while there is no group key, exit 6 while the peg is frozen. */
-export function requireOpenPeg(status: NodeStatus): void {
+function requireOpenPeg(status: NodeStatus): void {
   requireSynced(status)
   if (status.peg.state === 'frozen') {
     throw new CliError(EXIT.rejected, 'peg-frozen', 'the peg is frozen: no deposits or releases', {
@@ -74,7 +73,7 @@ async function depositAddress({ context, args, options }: CommandCall): Promise<
   const status = await context.node.status()
   requireOpenPeg(status)
   const recipient = args[0] ?? (await walletRecipient(context, wanted.wallet))
-  const script = sidechainScript(recipient, status.addressPrefix)
+  const script = depositRecipient(recipient, status.addressPrefix)
   const identity = await chainIdentity(context, status, wanted.genesis)
   const answer = await context.node.depositAddress(recipient)
   const { keyEpoch, groupKey } = status.peg
@@ -140,7 +139,7 @@ async function claimDeposit({ context, args }: CommandCall): Promise<void> {
   }
   const { txid: l1Txid, vout } = outPoint
   const status = await context.node.status()
-  sidechainScript(recipient, status.addressPrefix)
+  depositRecipient(recipient, status.addressPrefix)
   const { accepted } = await context.node.claimDeposit({ l1Txid, vout, recipient })
   if (!accepted) {
     throw new CliError(EXIT.rejected, 'claim-refused', 'the node did not accept the claim')

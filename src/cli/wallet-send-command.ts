@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { decodeAddress } from '../bitcoin/address.ts'
 import { classifyOutput } from '../bitcoin/script.ts'
 import { encodeTransaction, transactionId } from '../bitcoin/transaction.ts'
 import { exportPsbt, readPsbt, signPsbt } from '../wallet/psbt.ts'
@@ -12,6 +11,7 @@ import type { CliIo } from './cli-io.ts'
 import { type CommandCall, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import { btc, fields } from './output.ts'
+import { sidechainScript } from './sidechain-script.ts'
 import { confirm, planSpend, sendSpend, signSpend, spendSummary, transactionHex } from './spend.ts'
 import {
   chainSource,
@@ -64,24 +64,6 @@ export function addPayingOptions(command: Command): Command {
     .option('--fee-rate <rate>', "sat/vB (default: the node's estimate)")
     .option('--yes', 'do not ask')
     .option('--dry-run', 'sign and show, but send nothing')
-}
-
-/** The output script of a sidechain address. @throws CliError exit 2 that says what is wrong. */
-export function sidechainScript(address: string, addressPrefix: string): Uint8Array {
-  const decoded = decodeAddress(address, { bech32: addressPrefix })
-  if (!decoded.ok) {
-    const { code, detail } = decoded.error
-    throw new CliError(
-      EXIT.usage,
-      code,
-      `not an address of this network: ${address}${detail === undefined ? '' : ` (${detail})`}`,
-      { hint: `addresses here start with ${addressPrefix}1` },
-    )
-  }
-  if (classifyOutput(decoded.value).kind === 'unknown') {
-    throw new CliError(EXIT.usage, 'address-kind', `nothing can be paid to ${address}`)
-  }
-  return decoded.value
 }
 
 async function sendPayment({ context, args, options }: CommandCall): Promise<void> {

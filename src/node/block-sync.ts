@@ -107,6 +107,7 @@ export function createBlockSync(
     cancel = runtime.timers.after(ASK_AROUND_MS, askAround)
   }
 
+  network.onPeerConnected(hint)
   network.onRequest(async (_from, question) => answerDecided(chain, question))
 
   return {

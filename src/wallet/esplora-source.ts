@@ -154,7 +154,7 @@ export function createEsploraSource(options: EsploraOptions): ChainSource {
 }
 
 /** SHA256 of the script, hex, natural order. */
-export function scriptHash(script: Uint8Array): string {
+function scriptHash(script: Uint8Array): string {
   return bytesToHex(sha256(script))
 }
 

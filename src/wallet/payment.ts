@@ -22,7 +22,7 @@ export interface WalletCoin extends KeyPath {
   readonly height: number | undefined
 }
 
-export interface Payee {
+interface Payee {
   readonly script: Uint8Array
   readonly value: Sats
 }

@@ -83,7 +83,7 @@ export function output(value: number, script: Uint8Array): TxOutput {
 }
 
 /** The mint transaction of one deposit. */
-export function mint(deposit: OutPoint, value: number, recipient: Uint8Array): Transaction {
+function mint(deposit: OutPoint, value: number, recipient: Uint8Array): Transaction {
   const [input] = payment([deposit], []).inputs
   return {
     version: 2,

@@ -81,7 +81,7 @@ function drawStatus(status) {
   drawAge()
   const here = status.validators.filter((one) => one.connected === true || one.self === true).length
   setText('validators', `${here} of ${status.validators.length}`)
-  setText('mempool', `${status.mempool.count} transactions waiting`)
+  setText('mempool', `waiting transactions: ${status.mempool.count}`)
   setText('l1-height', status.l1.chainHeight.toLocaleString('en'))
   setText('l1-state', `${status.l1.network}, this node’s view: ${status.l1.state}`)
   setText('peg-state', status.peg.state)

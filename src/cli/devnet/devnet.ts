@@ -191,8 +191,12 @@ async function waitUntilOpen(devnet: Devnet, options: DevnetOptions): Promise<vo
         say(`${up.length} of ${statuses.length} validators answer`)
         return false
       }
+      if (up.every((status) => status.peg.state === 'open')) {
+        say('waiting for the validators to be in sync')
+        return up.every((status) => status.synced && status.l1.state === 'ok')
+      }
       say('making the group key (no dealer)')
-      return up.every((status) => status.peg.state === 'open')
+      return false
     },
     { timeoutMs: READY_TIMEOUT_MS, what: 'the peg to open', signal: options.signal },
   )

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
-import { createJsonRpcClient, type JsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
+import { createJsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
 import { createRegtestL1 } from '../../../federation/l1/regtest.ts'
 import { RegtestChain } from '../../../federation/l1/regtest-chain.ts'
 import { startRegtestServer } from '../../../federation/l1/regtest-server.ts'
@@ -18,6 +18,11 @@ import { WALLET_SCRIPT } from './taproot-spender.ts'
 
 export const runtime = createSystemRuntime({ logLevel: 'silent' })
 
+export interface L1Remote {
+  readonly url: string
+  readonly cookiePath: string
+}
+
 export interface L1World {
   readonly l1: BitcoinL1
   /** Blocks of what the mempool holds, paying the test wallet. */
@@ -25,20 +30,32 @@ export interface L1World {
   mineEmpty(): Promise<BlockHash>
   invalidate(hash: BlockHash): Promise<void>
   /** Undefined where no RPC is between the test and the chain. */
-  readonly rpc: (JsonRpcClient & { readonly url: string; readonly cookiePath: string }) | undefined
+  readonly remote: L1Remote | undefined
   stop(): Promise<void>
 }
 
 export interface L1WorldKind {
   readonly name: string
   readonly isAvailable: boolean
-  start(): Promise<L1World>
+  /** Between the test and the chain is an RPC. */
+  readonly isRemote: boolean
+  readonly start: () => Promise<L1World>
 }
 
 export const L1_WORLDS: readonly L1WorldKind[] = [
-  { name: 'the embedded chain in process', isAvailable: true, start: startInProcess },
-  { name: 'the embedded chain over HTTP', isAvailable: true, start: startOverHttp },
-  { name: 'a real bitcoind', isAvailable: bitcoindPath !== undefined, start: startReal },
+  {
+    name: 'the embedded chain in process',
+    isAvailable: true,
+    isRemote: false,
+    start: startInProcess,
+  },
+  { name: 'the embedded chain over HTTP', isAvailable: true, isRemote: true, start: startOverHttp },
+  {
+    name: 'a real bitcoind',
+    isAvailable: bitcoindPath !== undefined,
+    isRemote: true,
+    start: startReal,
+  },
 ]
 
 const WALLET_ADDRESS = encodeAddress(WALLET_SCRIPT, L1_ADDRESS_NETWORKS.regtest)!
@@ -48,7 +65,7 @@ function startInProcess(): Promise<L1World> {
   const l1 = createRegtestL1(chain)
   return Promise.resolve({
     l1,
-    rpc: undefined,
+    remote: undefined,
     mine: (count) => chain.mine(count, WALLET_SCRIPT),
     async mineEmpty() {
       const mined = await chain.mineExactly(WALLET_SCRIPT, [])
@@ -83,7 +100,7 @@ function overRpc(url: string, cookiePath: string, stopServer: () => Promise<void
   const l1 = createBitcoindL1({ network: 'regtest', url, cookiePath, pollIntervalMs: 10 }, runtime)
   return {
     l1,
-    rpc: { url, cookiePath, call: rpc.call.bind(rpc), close: rpc.close.bind(rpc) },
+    remote: { url, cookiePath },
     async mine(count) {
       const hashes = await rpc.call('generatetoaddress', [count, WALLET_ADDRESS])
       return (hashes as string[]).map(toBlockHash)
