@@ -17,7 +17,7 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/mempool', PURE],
   ['src/storage', [...PURE, 'src/runtime']],
   ['src/p2p', [...PURE, 'src/runtime']],
-  ['src/wallet', PURE],
+  ['src/wallet', [...PURE, 'src/runtime']],
   ['src/node', [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/p2p']],
   ['src/api', [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/node']],
   // The member sees the node only through the port that the node asks it by.

@@ -48,7 +48,7 @@ const MESSAGE_LENGTH_MAX = 300
 const CODE_WARMING_UP = -28
 
 const ENVELOPE = z.object({
-  result: z.unknown(),
+  result: z.unknown().optional(),
   error: z.object({ code: z.int(), message: z.string() }).nullish(),
   id: z.union([z.string(), z.number(), z.null()]),
 })

@@ -7,6 +7,7 @@ import { type BlockHeader, verifyProofOfWork } from '../../src/bitcoin/header.ts
 import { merkleRoot, witnessMerkleRoot } from '../../src/bitcoin/merkle.ts'
 import { Opcode } from '../../src/bitcoin/opcodes.ts'
 import { minimalPush } from '../../src/bitcoin/script.ts'
+import { encodeScriptNumber } from '../../src/bitcoin/script-number.ts'
 import {
   NULL_OUTPOINT,
   type Transaction,
@@ -53,11 +54,7 @@ export function regtestSubsidy(height: number): Sats {
 
 /** BIP34: what a coinbase's scriptSig starts with. */
 export function heightPush(height: number): Uint8Array {
-  const bytes: number[] = []
-  for (let rest = height; rest > 0; rest = Math.floor(rest / 256)) bytes.push(rest % 256)
-  // A script number's top bit is its sign.
-  if ((bytes.at(-1) ?? 0) >= 0x80) bytes.push(0)
-  return minimalPush(Uint8Array.from(bytes))
+  return minimalPush(encodeScriptNumber(height))
 }
 
 /** BIP141: SHA256d(witness root ‖ nonce). The coinbase itself does not count. */

@@ -47,7 +47,7 @@ const REQUEST = z.object({
   jsonrpc: z.string().optional(),
   id: z.union([z.string(), z.number(), z.null()]).optional(),
   method: z.string(),
-  params: z.unknown(),
+  params: z.unknown().optional(),
 })
 type Request = z.infer<typeof REQUEST>
 

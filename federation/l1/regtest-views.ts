@@ -1,12 +1,14 @@
 /**
  * Blocks, transactions and coins of the embedded regtest chain in the JSON shapes of bitcoind 29.
- * Amounts are numbers of bitcoin. Left out: output descriptors (`desc`).
+ * Amounts are numbers of bitcoin. Left out: output descriptors (`desc`); pay-to-public-key and bare
+ * multisig are called nonstandard.
  */
 
 import { encodeAddress, L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
 import { encodeHeader } from '../../src/bitcoin/header.ts'
 import { classifyOutput, findWitnessProgram } from '../../src/bitcoin/script.ts'
 import { scriptAsm } from '../../src/bitcoin/script-asm.ts'
+import { decodeScriptNumber } from '../../src/bitcoin/script-number.ts'
 import {
   encodeTransaction,
   isCoinbase,
@@ -19,7 +21,7 @@ import {
   witnessTransactionId,
 } from '../../src/bitcoin/transaction.ts'
 import { unreachable } from '../../src/primitives/assert.ts'
-import { bytesToHex } from '../../src/primitives/bytes.ts'
+import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { formatBtc } from '../../src/primitives/units.ts'
 import { encodeBitcoinBlock } from './block-codec.ts'
 import { REGTEST_BITS } from './regtest-block.ts'
@@ -28,8 +30,8 @@ import type { MempoolEntry, RegtestMempool } from './regtest-mempool.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Core's difficulty is 1 at bits 1d00ffff. */
-export const REGTEST_DIFFICULTY = 0xffff / 0x7f_ffff / 2 ** 24
+/** Core's difficulty is 1 at bits 1d00ffff; it prints 16 digits. */
+export const REGTEST_DIFFICULTY = Number((0xffff / 0x7f_ffff / 2 ** 24).toPrecision(16))
 const REGTEST_TARGET = `7fffff${'0'.repeat(58)}`
 const WITNESS_SCALE = 4
 
@@ -137,13 +139,20 @@ export function scriptView(script: Uint8Array): Json {
   }
 }
 
-/** Core writes pushes as their data and small numbers as numbers. For people only. */
+/** Core writes small numbers and pushes of up to four bytes as numbers, others as hex. */
 function coreAsm(script: Uint8Array): string {
   return scriptAsm(script)
     .split(' ')
     .filter((word) => !/^OP_PUSH(?:BYTES_\d+|DATA[124])$/.test(word))
-    .map((word) => word.replace(/^OP_PUSHNUM_NEG1$/, '-1').replace(/^OP_PUSHNUM_|^OP_(?=0$)/, ''))
+    .map(coreWord)
     .join(' ')
+}
+
+function coreWord(word: string): string {
+  if (/^(?:[0-9a-f]{2}){1,4}$/.test(word)) {
+    return String(decodeScriptNumber(hexToBytes(word), false))
+  }
+  return word.replace(/^OP_PUSHNUM_NEG1$/, '-1').replace(/^OP_PUSHNUM_|^OP_(?=0$)/, '')
 }
 
 function scriptType(script: Uint8Array): string {

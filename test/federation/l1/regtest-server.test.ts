@@ -23,6 +23,11 @@ function rewardAt(chain: RegtestChain, height: number): WalletCoin {
   return { outPoint, value: coinbase!.outputs[0]!.value }
 }
 
+async function blockHex(from: JsonRpcClient, height: number): Promise<string> {
+  const hash = await from.call('getblockhash', [height])
+  return String(await from.call('getblock', [hash, 0]))
+}
+
 describe('the embedded regtest server', () => {
   let chain: RegtestChain
   let server: RegtestServer
@@ -196,11 +201,6 @@ describe.skipIf(bitcoindPath === undefined)('the embedded server beside a real b
     await daemon.stop()
   })
 
-  async function blockHex(from: JsonRpcClient, height: number): Promise<string> {
-    const hash = await from.call('getblockhash', [height])
-    return String(await from.call('getblock', [hash, 0]))
-  }
-
   it('makes blocks that the real one accepts, halving included, and accepts the real one’s', async () => {
     await chain.mine(150, WALLET_SCRIPT)
     const spends = [1, 2, 3].map((height) =>
@@ -250,7 +250,7 @@ describe.skipIf(bitcoindPath === undefined)('the embedded server beside a real b
       ['getblockheader', [chain.blockAt(20)!.hash]],
       ['getblock', [spendBlock.hash, 1]],
       ['getblock', [spendBlock.hash, 2]],
-      ['getblock', [chain.blockAt(0)!.hash, 2]],
+      ['getblock', [chain.blockAt(0)!.hash, 1]],
       ['getrawtransaction', [pending.txid, true]],
       ['getrawtransaction', [transactionId(spend!), 1, spendBlock.hash]],
       ['gettxout', [pending.txid, 0]],
@@ -309,7 +309,6 @@ const INCOMPARABLE = new Set([
   'initialblockdownload',
   'blocks',
   'unbroadcast',
-  'asm',
 ])
 
 /** The real answer, cut to the fields that the embedded server gives. */
