@@ -29,7 +29,7 @@ import { ok, type Rejection, type Result, reject } from '../../src/primitives/re
 import { MAX_SATS } from '../../src/primitives/units.ts'
 
 /** Consensus-critical on Bitcoin. */
-export const COINBASE_MATURITY = 100
+const COINBASE_MATURITY = 100
 /** Consensus-critical on Bitcoin, BIP141. */
 export const BLOCK_WEIGHT_MAX = 4_000_000
 /** Policy: Core's default -minrelaytxfee before 30, satoshis per 1,000 virtual bytes. */

@@ -16,7 +16,7 @@ import { createSystemRuntime } from '../runtime/system-runtime.ts'
 import { CliError, usageError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
-import { runDemo } from './devnet/demo.ts'
+import { type RunCommand, runDemo } from './devnet/demo.ts'
 import { type Devnet, type L1Choice, startDevnet } from './devnet/devnet.ts'
 import { DevnetError, findDevnet } from './devnet/devnet-files.ts'
 import { createL1Faucet, type L1Faucet } from './devnet/l1-faucet.ts'
@@ -26,7 +26,8 @@ import { fields, table } from './output.ts'
 
 const DEFAULT_FOLDER = '.devnet'
 
-export function addDevnetCommand(program: Command, io: CliIo): void {
+/** `run` is the whole program: the demo uses it as its user would. */
+export function addDevnetCommand(program: Command, io: CliIo, run: RunCommand): void {
   const devnet = program
     .command('devnet')
     .description('run an L1, four validators and the peg on this machine')
@@ -36,7 +37,7 @@ export function addDevnetCommand(program: Command, io: CliIo): void {
     .option('--api-port <port>', "the first validator's HTTP API, if free", '3080')
     .option('--l1-block-seconds <n>', 'mine an L1 block this often; 0 = only when told to', '5')
     .option('--demo', 'play deposit, payment, release and a failure, then end')
-  handle(devnet, io, runDevnet)
+  handle(devnet, io, (call) => runDevnet(call, run))
 
   const pay = devnet
     .command('pay')
@@ -70,7 +71,7 @@ const devnetOptions = z.object({
   demo: z.boolean().default(false),
 })
 
-async function runDevnet({ context, options }: CommandCall): Promise<void> {
+async function runDevnet({ context, options }: CommandCall, run: RunCommand): Promise<void> {
   const parsed = devnetOptions.safeParse(options)
   if (!parsed.success) throw usageError(z.prettifyError(parsed.error))
   const chosen = parsed.data
@@ -90,7 +91,7 @@ async function runDevnet({ context, options }: CommandCall): Promise<void> {
   })
   const openMs = context.io.clock.monotonicMs() - startedMs
   try {
-    if (chosen.demo) await playDemo(context, devnet, { report, startedMs, openMs })
+    if (chosen.demo) await playDemo(context, devnet, run, { report, startedMs, openMs })
     else await serve(context, devnet, chosen.l1BlockSeconds)
   } finally {
     report('stopping')
@@ -118,9 +119,14 @@ interface DemoTimes {
   readonly openMs: number
 }
 
-async function playDemo(context: CommandContext, devnet: Devnet, times: DemoTimes): Promise<void> {
+async function playDemo(
+  context: CommandContext,
+  devnet: Devnet,
+  run: RunCommand,
+  times: DemoTimes,
+): Promise<void> {
   const { io, output } = context
-  const story = await runDemo(devnet, io, times.report)
+  const story = await runDemo(devnet, io, run, times.report)
   const result = {
     ok: story.failure === null,
     l1: devnet.l1.description,

@@ -56,6 +56,6 @@ function createProgram(io: CliIo, json: boolean): Command {
   addChainCommands(program, io)
   addFederationCommands(program, io)
   addNodeCommands(program, io)
-  addDevnetCommand(program, io)
+  addDevnetCommand(program, io, runCli)
   return program
 }

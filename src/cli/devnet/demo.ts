@@ -12,7 +12,6 @@ import { present } from '../../primitives/assert.ts'
 import { hash160 } from '../../primitives/sha256.ts'
 import { sats } from '../../primitives/units.ts'
 import type { CliIo } from '../cli-io.ts'
-import { runCli } from '../main.ts'
 import { btc } from '../output.ts'
 import type { Devnet, Validator } from './devnet.ts'
 import { DevnetError } from './devnet-files.ts'
@@ -23,6 +22,9 @@ export interface DemoStep {
   readonly tookMs: number
   readonly detail: string
 }
+
+/** The `causeway` program: arguments and terminal in, exit code out. */
+export type RunCommand = (argv: readonly string[], io: CliIo) => Promise<number>
 
 export interface DemoStory {
   readonly steps: readonly DemoStep[]
@@ -45,6 +47,7 @@ interface Stage {
 export async function runDemo(
   devnet: Devnet,
   io: CliIo,
+  run: RunCommand,
   report: (line: string) => void,
 ): Promise<DemoStory> {
   const home = join(devnet.folder, 'user')
@@ -52,7 +55,8 @@ export async function runDemo(
   const stage: Stage = {
     devnet,
     report,
-    command: (...argv) => runCommand(io, home, devnet.validators[0]?.apiUrl ?? '', argv),
+    command: (...argv) =>
+      runCommand(run, io, home, ['--api', devnet.validators[0]?.apiUrl ?? '', ...argv]),
   }
   const steps: DemoStep[] = []
   const step = async (name: string, run: () => Promise<string>): Promise<void> => {
@@ -256,9 +260,9 @@ async function returnAndCatchUp({ devnet }: Stage): Promise<string> {
 
 /** Runs a command in this process, as `scripts/causeway … --json` would. */
 async function runCommand(
+  run: RunCommand,
   io: CliIo,
   home: string,
-  api: string,
   argv: readonly string[],
 ): Promise<unknown> {
   let out = ''
@@ -271,7 +275,7 @@ async function runCommand(
     },
     err: () => undefined,
   }
-  const code = await runCli([...argv, '--json', '--quiet', '--api', api, '--home', home], quiet)
+  const code = await run([...argv, '--json', '--quiet', '--home', home], quiet)
   const answer: unknown = JSON.parse(out)
   if (code === 0) return answer
   const failure = z.object({ error: z.object({ message: z.string() }) }).safeParse(answer)

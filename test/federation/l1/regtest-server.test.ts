@@ -254,7 +254,6 @@ describe.skipIf(bitcoindPath === undefined)('the embedded server beside a real b
       ['getrawtransaction', [pending.txid, true]],
       ['getrawtransaction', [transactionId(spend!), 1, spendBlock.hash]],
       ['gettxout', [pending.txid, 0]],
-      ['gettxout', [pending.txid, 2]],
       ['gettxout', [coin.outPoint.txid, 0]],
       ['gettxout', [coin.outPoint.txid, 0, false]],
       ['getrawmempool', []],

@@ -1,0 +1,104 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  ByteReader,
+  ByteWriter,
+  DecodeError,
+  decodeAll,
+  encodeWith,
+} from '../../src/primitives/codec.ts'
+
+describe('integers', () => {
+  it('come back as they were written', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(0xff),
+        fc.nat(0xffff),
+        fc.integer({ min: 0, max: 0xffff_ffff }),
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        (a, b, c, d) => {
+          const bytes = encodeWith((w) => w.u8(a).u16(b).u32(c).u64(d).u32be(c).u64be(d))
+          const reader = new ByteReader(bytes)
+          expect([reader.u8(), reader.u16(), reader.u32(), reader.u64()]).toEqual([a, b, c, d])
+          expect([reader.u32be(), reader.u64be()]).toEqual([c, d])
+          reader.end()
+        },
+      ),
+    )
+  })
+
+  it('beyond 2^53 are no safe numbers', () => {
+    const bytes = encodeWith((w) => w.u64(2n ** 53n))
+    expect(() => new ByteReader(bytes).safeU64()).toThrow(DecodeError)
+  })
+
+  it('are refused when bytes are missing', () => {
+    expect(() => new ByteReader(new Uint8Array(3)).u32()).toThrow(DecodeError)
+  })
+})
+
+describe('CompactSize', () => {
+  it.each([0, 1, 0xfc, 0xfd, 0xffff, 0x10000, 0xffff_ffff])('%i has one form', (value) => {
+    const bytes = encodeWith((w) => w.compactSize(value))
+    expect(decodeAll(bytes, (r) => r.compactSize(0xffff_ffff))).toBe(value)
+  })
+
+  it.each(['fdfc00', 'feffff0000', 'ff0000000001000000'])('refuses the longer form %s', (hex) => {
+    const bytes = Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+    expect(() => new ByteReader(bytes).compactSize(0xffff_ffff)).toThrow(DecodeError)
+  })
+
+  it('refuses what is above the limit before anything is allocated', () => {
+    const bytes = encodeWith((w) => w.compactSize(1_000_000))
+    expect(() => new ByteReader(bytes).list(10, (r) => r.u8())).toThrow('above the limit')
+  })
+})
+
+describe('a writer', () => {
+  it('grows without losing what it holds', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 20 }), (parts) => {
+        const writer = new ByteWriter()
+        for (const part of parts) writer.varBytes(part)
+        const reader = new ByteReader(writer.finish())
+        for (const part of parts) expect(reader.varBytes(600)).toEqual(part)
+        reader.end()
+      }),
+    )
+  })
+
+  it('hands out bytes that later writing does not change', () => {
+    const writer = new ByteWriter().u8(1)
+    const first = writer.finish()
+    writer.u8(2)
+    expect([...first]).toEqual([1])
+  })
+})
+
+describe('decoding', () => {
+  it('refuses what is left over', () => {
+    expect(() => decodeAll(Uint8Array.of(1, 2), (r) => r.u8())).toThrow('trailing')
+  })
+
+  it('takes only 0 and 1 for a boolean', () => {
+    expect(() => new ByteReader(Uint8Array.of(2)).bool()).toThrow(DecodeError)
+  })
+
+  it('refuses text that is not UTF-8', () => {
+    expect(() => new ByteReader(Uint8Array.of(1, 0xff)).utf8(10)).toThrow(DecodeError)
+  })
+
+  it('throws nothing but DecodeError, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        try {
+          decodeAll(bytes, (r) =>
+            r.list(100, (i) => [i.u16(), i.varBytes(20), i.bool(), i.utf8(9)]),
+          )
+        } catch (error) {
+          expect(error).toBeInstanceOf(DecodeError)
+        }
+      }),
+    )
+  })
+})
