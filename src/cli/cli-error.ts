@@ -18,17 +18,20 @@ export class CliError extends Error {
   readonly exitCode: ExitCode
   /** The next command or step. */
   readonly hint: string | undefined
+  /** The command's result has told it already: only the exit code remains. */
+  readonly isTold: boolean
 
   constructor(
     exitCode: ExitCode,
     code: string,
     message: string,
-    options: ErrorOptions & { readonly hint?: string } = {},
+    options: ErrorOptions & { readonly hint?: string; readonly isTold?: boolean } = {},
   ) {
     super(message, options)
     this.exitCode = exitCode
     this.code = code
     this.hint = options.hint
+    this.isTold = options.isTold === true
   }
 }
 

@@ -148,7 +148,9 @@ async function playDemo(
       result.ok ? 'every step held' : `FAILED: ${story.failure}`,
     ].join('\n'),
   )
-  if (story.failure !== null) throw new CliError(EXIT.failed, 'demo-failed', story.failure)
+  if (story.failure !== null) {
+    throw new CliError(EXIT.failed, 'demo-failed', story.failure, { isTold: true })
+  }
 }
 
 async function serve(

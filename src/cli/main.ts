@@ -32,7 +32,7 @@ export async function runCli(
     const failure = toCliError(error)
     // Commander has already shown the help of a group that was named without a command.
     const isShown = error instanceof CommanderError && error.code === 'commander.help' && !json
-    if (!isShown) reportError(io, failure, json)
+    if (!isShown && !failure.isTold) reportError(io, failure, json)
     return failure.exitCode
   }
 }

@@ -3,7 +3,7 @@
  * `start` opens things in the order in which they depend on each other, `stop` closes in reverse.
  */
 
-import type { Transaction } from '../bitcoin/transaction.ts'
+import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
 import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
 import type { ChainParams } from '../chain/params.ts'
 import { queueBurns } from '../chain/peg/releases.ts'
@@ -11,6 +11,7 @@ import { StateOverlay } from '../chain/state.ts'
 import { validatorSetOf } from '../chain/validators.ts'
 import type { Certificate } from '../consensus/certificate.ts'
 import { encodeMessage } from '../consensus/messages.ts'
+import { EntryGraph } from '../mempool/entry-graph.ts'
 import { createMempool, type Mempool } from '../mempool/mempool.ts'
 import type { Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
@@ -52,6 +53,11 @@ export interface PegContext {
 export interface Node {
   readonly chain: ChainService
   readonly mempool: Mempool
+  /**
+   * What left the mempool with a final block that is not on disk yet: a reader finds a transaction in
+   * the mempool, here, or in the database, never in none of them.
+   */
+  readonly settling: Pick<EntryGraph, 'find' | 'entries' | 'byScript' | 'spender'>
   readonly links: ValidatorLinks
   readonly network: Network
   readonly events: EventSource<NodeEvent>
@@ -104,6 +110,7 @@ interface Opened {
 class RunningNode implements Node {
   readonly chain: ChainService
   readonly mempool: Mempool
+  readonly settling = new EntryGraph()
   readonly links: ValidatorLinks
   readonly network: Network
   readonly #bus = createEventBus<NodeEvent>()
@@ -196,10 +203,14 @@ class RunningNode implements Node {
   }
 
   #applied(block: Block): void {
-    this.mempool.removeForBlock(block.transactions)
+    const { confirmed } = this.mempool.removeForBlock(block.transactions)
+    for (const entry of confirmed) this.settling.add(entry)
   }
 
   #committed(block: Block, certificate: Certificate): void {
+    for (const txid of block.transactions.map(transactionId)) {
+      if (this.settling.has(txid)) this.settling.remove(txid)
+    }
     this.#publish(block, certificate)
     this.#peg.onCommitted(block, this.chain.state())
     const { height } = block.extension

@@ -1,7 +1,6 @@
-/** A child process whose output goes to a log file and which ends with its parent's wish. */
+/** A child process whose output goes to a log file and which ends with its parent, however that ends. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 
 export interface Child {
@@ -13,27 +12,46 @@ export interface Child {
   stop(): Promise<void>
   /** SIGKILL: what a power failure looks like to the others. */
   kill(): Promise<void>
-  onExit(handler: (code: number | null) => void): void
 }
 
-const STOP_TIMEOUT_MS = 10_000
+const STOP_TIMEOUT_MS = 20_000
 
 export interface ChildOptions {
   readonly name: string
   readonly program: string
   readonly args: readonly string[]
   readonly logFile: string
-  readonly cwd?: string
+  /**
+   * For a program that does not watch its standard input: a shell between us and it does, and asks it
+   * to end when this process has gone.
+   */
+  readonly watched?: boolean
 }
+
+/** Ends with its program, and ends its program when standard input ends or SIGTERM comes. */
+const WATCHING_SHELL = `
+exec 3<&0
+"$0" "$@" </dev/null 3<&- &
+program=$!
+{ cat <&3; kill "$program"; } >/dev/null 2>&1 &
+exec 3<&-
+trap 'kill "$program" 2>/dev/null' TERM
+while kill -0 "$program" 2>/dev/null; do wait "$program"; code=$?; done
+exit "$code"
+`
 
 export function startChild(options: ChildOptions): Child {
   const log = openSync(options.logFile, 'a', 0o600)
-  const process = spawn(options.program, options.args, {
-    // The pipe closes when this process ends in whatever way; validators then stop by themselves.
+  const { program, args } = options
+  const [command, commandArgs] =
+    options.watched === true
+      ? ['/bin/sh', ['-c', WATCHING_SHELL, program, ...args]]
+      : [program, args]
+  const process = spawn(command, commandArgs, {
+    // The pipe closes when this process ends in whatever way.
     stdio: ['pipe', log, log],
     // Its own group: Ctrl-C reaches the parent alone, which ends its children in order.
     detached: true,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
   closeSync(log)
   const exited = new Promise<void>((resolve) => {
@@ -48,21 +66,23 @@ export function startChild(options: ChildOptions): Child {
     async stop() {
       if (!isRunning(process)) return
       process.kill('SIGTERM')
-      const timer = setTimeout(() => process.kill('SIGKILL'), STOP_TIMEOUT_MS)
+      const timer = setTimeout(() => killGroup(process), STOP_TIMEOUT_MS)
       await exited
       clearTimeout(timer)
     },
     async kill() {
       if (!isRunning(process)) return
-      process.kill('SIGKILL')
+      killGroup(process)
       await exited
-    },
-    onExit(handler) {
-      void once(process, 'exit').then(() => handler(process.exitCode))
     },
   }
 }
 
 function isRunning(process: ChildProcess): boolean {
   return process.pid !== undefined && process.exitCode === null && process.signalCode === null
+}
+
+/** The shell and its program alike. */
+function killGroup(child: ChildProcess): void {
+  if (child.pid !== undefined && isRunning(child)) process.kill(-child.pid, 'SIGKILL')
 }

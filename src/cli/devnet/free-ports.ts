@@ -1,4 +1,4 @@
-/** TCP ports that nobody listens on just now, for a devnet's servers. */
+/** TCP ports of this machine that nobody listens on just now, for a devnet's servers. */
 
 import { createServer, type Server } from 'node:net'
 import { present } from '../../primitives/assert.ts'
@@ -7,7 +7,7 @@ import { present } from '../../primitives/assert.ts'
 export async function findFreePorts(count: number): Promise<readonly number[]> {
   const servers: Server[] = []
   try {
-    for (let index = 0; index < count; index++) servers.push(await listen())
+    for (let index = 0; index < count; index++) servers.push(await listen(0))
     return servers.map((server) => {
       const address = server.address()
       return typeof address === 'object' ? present(address, 'address').port : 0
@@ -17,11 +17,20 @@ export async function findFreePorts(count: number): Promise<readonly number[]> {
   }
 }
 
-async function listen(): Promise<Server> {
+export async function isPortFree(port: number): Promise<boolean> {
+  try {
+    await close(await listen(port))
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function listen(port: number): Promise<Server> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
+    server.listen(port, '127.0.0.1', resolve)
   })
   return server
 }

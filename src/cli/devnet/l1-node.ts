@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { createJsonRpcClient, type JsonRpcClient } from '../../../federation/l1/json-rpc-client.ts'
+import { L1WrongNetworkError } from '../../../federation/l1/l1-error.ts'
 import { RegtestChain } from '../../../federation/l1/regtest-chain.ts'
 import { startRegtestServer } from '../../../federation/l1/regtest-server.ts'
 import type { NodeConfig } from '../../node/config.ts'
@@ -15,13 +16,30 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import { openAppendLog } from '../../storage/append-log.ts'
 import { type Child, startChild } from './child-process.ts'
 import { DevnetError, type DevnetFiles } from './devnet-files.ts'
+import { isPortFree } from './free-ports.ts'
 import { until } from './until.ts'
 
 export interface L1Node {
   readonly l1: BitcoinL1
   readonly rpc: JsonRpcClient
   readonly description: string
+  /** Starts it (again); resolves when it answers. One that runs already only has to answer. */
+  start(): Promise<void>
+  /** Clients see it gone until the next start. One that ran already is left alone. */
   stop(): Promise<void>
+  /** As `stop`, by SIGKILL where it is a process of its own. */
+  kill(): Promise<void>
+  /** Stops it and its clients for good. */
+  close(): Promise<void>
+}
+
+/** What serves the JSON-RPC. */
+interface L1Server {
+  start(): Promise<void>
+  /** False when it ended by itself. */
+  isRunning(): boolean
+  stop(): Promise<void>
+  kill(): Promise<void>
 }
 
 const START_TIMEOUT_MS = 60_000
@@ -63,26 +81,48 @@ export function openDevnetL1(
   }
 }
 
-/** @throws DevnetError when it does not come up. */
-export async function startL1(
+/** Not started yet. */
+export function createL1Node(
   folder: string,
   l1: DevnetFiles['l1'],
   runtime: Runtime,
-): Promise<L1Node> {
-  await mkdir(join(folder, 'l1'), { recursive: true, mode: 0o700 })
-  const stopServer = await startServer(folder, l1, runtime)
+  signal: AbortSignal,
+): L1Node {
+  const server = createServer(folder, l1, runtime, signal)
   const opened = openDevnetL1(folder, l1, runtime)
-  await until(() => opened.l1.checkNetwork().then(() => true), {
-    timeoutMs: START_TIMEOUT_MS,
-    what: 'L1 to answer',
-  })
+
+  /** Undefined once it answers as the right network. */
+  async function askNetwork(): Promise<true> {
+    try {
+      await opened.l1.checkNetwork()
+      return true
+    } catch (cause) {
+      if (!(cause instanceof L1WrongNetworkError)) throw cause
+      throw new DevnetError(`a devnet's L1 must be on regtest: ${cause.message}`, { cause })
+    }
+  }
+
   return {
     l1: opened.l1,
     rpc: opened.rpc,
     description: describe(l1),
-    async stop() {
+    async start() {
+      await mkdir(join(folder, 'l1'), { recursive: true, mode: 0o700 })
+      await server.start()
+      await until(
+        async () => {
+          // It may have met the last moments of an earlier one that holds its lock.
+          if (!server.isRunning()) await server.start()
+          return askNetwork()
+        },
+        { timeoutMs: START_TIMEOUT_MS, what: 'L1 to answer', signal },
+      )
+    },
+    stop: () => server.stop(),
+    kill: () => server.kill(),
+    async close() {
       await opened.close()
-      await stopServer()
+      await server.stop()
     },
   }
 }
@@ -98,35 +138,69 @@ function describe(l1: DevnetFiles['l1']): string {
   }
 }
 
-async function startServer(
+function createServer(
   folder: string,
   l1: DevnetFiles['l1'],
   runtime: Runtime,
-): Promise<() => Promise<void>> {
+  signal: AbortSignal,
+): L1Server {
   const dataFolder = join(folder, 'l1')
   switch (l1.kind) {
-    case 'embedded': {
+    case 'embedded':
+      return embeddedServer(dataFolder, l1.rpcPort, runtime)
+    case 'bitcoind':
+      return bitcoindServer(l1.target, dataFolder, l1.rpcPort, signal)
+    case 'url': {
+      const nothing = async (): Promise<void> => undefined
+      return { start: nothing, isRunning: () => true, stop: nothing, kill: nothing }
+    }
+  }
+}
+
+function embeddedServer(dataFolder: string, rpcPort: number, runtime: Runtime): L1Server {
+  let stopServer: (() => Promise<void>) | undefined
+  const stop = async (): Promise<void> => {
+    const stopping = stopServer
+    stopServer = undefined
+    await stopping?.()
+  }
+  return {
+    async start() {
       const log = await openAppendLog(join(dataFolder, 'blocks.log'))
       const chain = new RegtestChain({ clock: runtime.clock, log })
-      const server = await startRegtestServer(
-        {
-          chain,
-          port: l1.rpcPort,
-          cookiePath: join(dataFolder, '.cookie'),
-        },
-        runtime,
-      )
-      return async () => {
+      const cookiePath = join(dataFolder, '.cookie')
+      const server = await startRegtestServer({ chain, port: rpcPort, cookiePath }, runtime)
+      stopServer = async () => {
         await server.stop()
         await log.close()
       }
-    }
-    case 'bitcoind': {
-      const child = startBitcoind(l1.target, dataFolder, l1.rpcPort)
-      return () => child.stop()
-    }
-    case 'url':
-      return async () => undefined
+    },
+    isRunning: () => stopServer !== undefined,
+    stop,
+    kill: stop,
+  }
+}
+
+function bitcoindServer(
+  program: string,
+  dataFolder: string,
+  rpcPort: number,
+  signal: AbortSignal,
+): L1Server {
+  let child: Child | undefined
+  return {
+    async start() {
+      // After a supervisor's violent end its bitcoind is still on its way out.
+      await until(() => isPortFree(rpcPort), {
+        timeoutMs: START_TIMEOUT_MS,
+        what: `port ${rpcPort}, L1's, to be free`,
+        signal,
+      })
+      child = startBitcoind(program, dataFolder, rpcPort)
+    },
+    isRunning: () => child?.isRunning() === true,
+    stop: async () => child?.stop(),
+    kill: async () => child?.kill(),
   }
 }
 
@@ -134,6 +208,7 @@ function startBitcoind(program: string, dataFolder: string, rpcPort: number): Ch
   const child = startChild({
     name: 'bitcoind',
     program,
+    watched: true,
     logFile: join(dataFolder, 'bitcoind.log'),
     args: [
       '-regtest',

@@ -13,6 +13,7 @@ import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
+import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
 
 export interface FacadeParts {
@@ -36,18 +37,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
   return {
     addressNetwork,
     l1AddressNetwork,
-    mempool: {
-      find: (txid) => node.mempool.find(txid)?.transaction,
-      all: () =>
-        node.mempool.all().map((entry) => ({
-          transaction: entry.transaction,
-          fee: entry.fee,
-          vsize: entry.vsize,
-          timeS: Math.floor(entry.addedMs / 1000),
-        })),
-      byScript: (hash) => node.mempool.byScript(hash).map((entry) => entry.transaction),
-      spender: (outPoint) => node.mempool.spender(outPoint),
-    },
+    mempool: createMempoolView(node),
     submitTransaction: async (transaction) => node.submit(transaction),
     status: () => statusOf(parts),
     federation: () => federationOf(parts),
