@@ -4,8 +4,8 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { devnetGenesis } from '../../../genesis/devnet.ts'
 import type { NodeConfig } from '../../node/config.ts'
@@ -58,8 +58,29 @@ export async function findDevnet(folder: string): Promise<DevnetFiles | undefine
   return parsed.data
 }
 
+/** Whole or not at all: it is made beside its place and moved there. @throws DevnetError */
 export async function createDevnet(plan: NewDevnet): Promise<DevnetFiles> {
-  await mkdir(plan.folder, { recursive: true, mode: 0o700 })
+  await mkdir(dirname(plan.folder), { recursive: true })
+  const draft = await mkdtemp(`${plan.folder}.new-`)
+  try {
+    const files = await writeDevnet(draft, plan)
+    await rename(draft, plan.folder)
+    return files
+  } catch (cause) {
+    await rm(draft, { recursive: true, force: true })
+    const taken = cause instanceof Error && 'code' in cause && TAKEN.has(String(cause.code))
+    if (!taken) throw cause
+    throw new DevnetError(
+      `${plan.folder} is not empty and holds no devnet; choose another --data`,
+      { cause },
+    )
+  }
+}
+
+/** What rename(2) says when the place is not an empty folder. */
+const TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR'])
+
+async function writeDevnet(folder: string, plan: NewDevnet): Promise<DevnetFiles> {
   const nodeSecrets = plan.p2pPorts.map(freshSecret)
   const validatorSecrets = plan.p2pPorts.map(freshSecret)
   const recoverySecrets = Array.from({ length: RECOVERY_KEYS }, freshSecret)
@@ -78,7 +99,7 @@ export async function createDevnet(plan: NewDevnet): Promise<DevnetFiles> {
   for (const [index, nodeSecret] of nodeSecrets.entries()) {
     const home = `validator-${index}`
     const apiPort = plan.apiPorts[index] ?? 0
-    await createNodeHome(join(plan.folder, home, 'node'), {
+    await createNodeHome(join(folder, home, 'node'), {
       genesis,
       nodeSecret,
       validatorSecret: validatorSecrets[index],
@@ -99,9 +120,8 @@ export async function createDevnet(plan: NewDevnet): Promise<DevnetFiles> {
     faucetSecret: bytesToHex(freshSecret()),
     recoverySecrets: recoverySecrets.map((bytes) => bytesToHex(bytes)),
   }
-  // Last: a folder with this file is whole.
   const text = `${JSON.stringify(files, undefined, 2)}\n`
-  await writeFileDurably(join(plan.folder, 'devnet.json'), utf8(text), 0o600)
+  await writeFileDurably(join(folder, 'devnet.json'), utf8(text), 0o600)
   return files
 }
 

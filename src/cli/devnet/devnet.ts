@@ -5,13 +5,14 @@
 
 import { join, resolve } from 'node:path'
 import type { Runtime } from '../../runtime/runtime.ts'
+import { type DataDirectory, openDataDirectory } from '../../storage/data-directory.ts'
 import type { NodeStatus } from '../node-answers.ts'
 import { NodeClient } from '../node-client.ts'
 import { type Child, startChild } from './child-process.ts'
 import { createDevnet, DevnetError, type DevnetFiles, findDevnet } from './devnet-files.ts'
-import { findFreePorts } from './free-ports.ts'
+import { findFreePorts, isPortFree } from './free-ports.ts'
 import { createL1Faucet, type L1Faucet } from './l1-faucet.ts'
-import { type L1Node, l1Access, startL1 } from './l1-node.ts'
+import { createL1Node, type L1Node, l1Access } from './l1-node.ts'
 import { until } from './until.ts'
 
 export type L1Choice =
@@ -23,6 +24,7 @@ export interface DevnetOptions {
   readonly folder: string
   readonly l1: L1Choice
   readonly validators: number
+  /** The first validator's HTTP API, if it is free; 0 = any. */
   readonly apiPort: number
   readonly runtime: Runtime
   readonly signal: AbortSignal
@@ -54,17 +56,29 @@ export interface Devnet {
 }
 
 const READY_TIMEOUT_MS = 120_000
+const RELEASE_TIMEOUT_MS = 30_000
 const PROGRAM = new URL('../../../scripts/causeway.ts', import.meta.url).pathname
 
-/** Starts or resumes; resolves when the peg is open. @throws DevnetError */
+/** Starts or resumes; resolves when the peg is open. @throws DevnetError, StorageLockedError */
 export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
+  const devnet = await launchDevnet(options)
+  try {
+    await waitUntilOpen(devnet, options)
+  } catch (error) {
+    await devnet.stop()
+    throw error
+  }
+  return devnet
+}
+
+/** Starts or resumes; resolves when all processes run, whatever they do. @throws as `startDevnet` */
+export async function launchDevnet(options: DevnetOptions): Promise<Devnet> {
   const folder = resolve(options.folder)
   const found = await findDevnet(folder)
   const files = found ?? (await makeDevnet(folder, options))
   if (found !== undefined) options.report(`going on with ${folder}`)
-  options.report('starting L1')
-  const l1 = await startL1(folder, files.l1, options.runtime)
-  const faucet = createL1Faucet(l1.l1, l1.rpc, files.faucetSecret)
+  const directory = await openDataDirectory(folder)
+  const l1 = createL1Node(folder, files.l1, options.runtime, options.signal)
   const validators = files.validators.map((entry, index) =>
     createValidator(folder, entry, index, options.signal),
   )
@@ -72,25 +86,51 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
     folder,
     files,
     l1,
-    faucet,
+    faucet: createL1Faucet(l1.l1, l1.rpc, files.faucetSecret),
     validators,
     resumed: found !== undefined,
     status: () => firstStatus(validators),
-    async stop() {
-      await Promise.all(validators.map((validator) => validator.stop()))
-      await l1.stop()
-    },
+    stop: () => stopAll(validators, l1, directory),
   }
   try {
-    await faucet.prepare()
-    options.report(`starting ${validators.length} validators`)
-    for (const validator of validators) validator.start()
-    await waitUntilOpen(devnet, options)
+    await launchParts(devnet, options)
   } catch (error) {
     await devnet.stop()
     throw error
   }
   return devnet
+}
+
+async function launchParts(devnet: Devnet, options: DevnetOptions): Promise<void> {
+  const { l1, faucet, validators } = devnet
+  options.report('starting L1')
+  await l1.start()
+  await faucet.prepare()
+  for (const validator of validators) await waitUntilReleased(validator, options.signal)
+  options.report(`starting ${validators.length} validators`)
+  for (const validator of validators) validator.start()
+}
+
+/** After a supervisor's violent end its validators are still on their way out. */
+async function waitUntilReleased({ index, home }: Validator, signal: AbortSignal): Promise<void> {
+  await until(
+    async () => {
+      const held = await openDataDirectory(join(home, 'node'))
+      await held.release()
+      return true
+    },
+    { timeoutMs: RELEASE_TIMEOUT_MS, what: `the home of validator ${index}`, signal },
+  )
+}
+
+async function stopAll(
+  validators: readonly Validator[],
+  l1: L1Node,
+  directory: DataDirectory,
+): Promise<void> {
+  await Promise.all(validators.map((validator) => validator.stop()))
+  await l1.close()
+  await directory.release()
 }
 
 async function makeDevnet(folder: string, options: DevnetOptions): Promise<DevnetFiles> {
@@ -103,7 +143,7 @@ async function makeDevnet(folder: string, options: DevnetOptions): Promise<Devne
   }
   // The first validator's API has the port that the other commands expect, when it is free.
   const apiPorts = free.slice(1, count + 1)
-  if (await isFree(options.apiPort)) apiPorts[0] = options.apiPort
+  if (options.apiPort !== 0 && (await isPortFree(options.apiPort))) apiPorts[0] = options.apiPort
   return createDevnet({
     folder,
     l1,
@@ -122,13 +162,6 @@ function targetOf(choice: L1Choice): string {
     case 'url':
       return choice.url
   }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/healthz`).then(
-    () => false,
-    () => true,
-  )
 }
 
 function createValidator(
@@ -171,7 +204,11 @@ async function firstStatus(validators: readonly Validator[]): Promise<NodeStatus
   throw new DevnetError('no validator answers')
 }
 
-async function waitUntilOpen(devnet: Devnet, options: DevnetOptions): Promise<void> {
+/** Until the peg is open and every validator is in sync. @throws DevnetError */
+export async function waitUntilOpen(
+  devnet: Devnet,
+  options: Pick<DevnetOptions, 'report' | 'signal'>,
+): Promise<void> {
   let stage = ''
   const say = (line: string): void => {
     if (line !== stage) options.report(line)

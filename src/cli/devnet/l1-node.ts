@@ -43,6 +43,9 @@ interface L1Server {
 }
 
 const START_TIMEOUT_MS = 60_000
+const START_POLL_MS = 100
+const RESTARTS_MAX = 50
+const LOG_NAME = 'bitcoind.log'
 
 /** How validators reach it; known before it runs. */
 export function l1Access(folder: string, l1: DevnetFiles['l1']): NonNullable<NodeConfig['l1']> {
@@ -91,7 +94,6 @@ export function createL1Node(
   const server = createServer(folder, l1, runtime, signal)
   const opened = openDevnetL1(folder, l1, runtime)
 
-  /** Undefined once it answers as the right network. */
   async function askNetwork(): Promise<true> {
     try {
       await opened.l1.checkNetwork()
@@ -109,13 +111,19 @@ export function createL1Node(
     async start() {
       await mkdir(join(folder, 'l1'), { recursive: true, mode: 0o700 })
       await server.start()
+      let restarts = 0
       await until(
         async () => {
-          // It may have met the last moments of an earlier one that holds its lock.
-          if (!server.isRunning()) await server.start()
-          return askNetwork()
+          if (server.isRunning()) return askNetwork()
+          // It may have met the last moments of an earlier one that held its lock.
+          restarts += 1
+          if (restarts > RESTARTS_MAX) {
+            throw new DevnetError(`bitcoind ends at once; see ${join(folder, 'l1', LOG_NAME)}`)
+          }
+          await server.start()
+          return false
         },
-        { timeoutMs: START_TIMEOUT_MS, what: 'L1 to answer', signal },
+        { timeoutMs: START_TIMEOUT_MS, intervalMs: START_POLL_MS, what: 'L1 to answer', signal },
       )
     },
     stop: () => server.stop(),
@@ -209,7 +217,7 @@ function startBitcoind(program: string, dataFolder: string, rpcPort: number): Ch
     name: 'bitcoind',
     program,
     watched: true,
-    logFile: join(dataFolder, 'bitcoind.log'),
+    logFile: join(dataFolder, LOG_NAME),
     args: [
       '-regtest',
       `-datadir=${dataFolder}`,
