@@ -8,7 +8,7 @@ have node npm || fail 1 "Node.js with npm is needed: see https://nodejs.org"
 STAMP="$PROJECT_ROOT/node_modules/.installed"
 if [[ ! -f "$STAMP" || "$PROJECT_ROOT/package-lock.json" -nt "$STAMP" ]]; then
   say "installing packages"
-  (cd "$PROJECT_ROOT" && npm ci --loglevel=error) >&2 || fail 1 "npm ci failed"
+  (cd "$PROJECT_ROOT" && npm install --no-save --loglevel=error) >&2 || fail 1 "npm install failed"
   touch "$STAMP"
 fi
 export PATH="$PROJECT_ROOT/node_modules/.bin:$PATH"

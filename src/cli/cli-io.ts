@@ -52,34 +52,35 @@ export function createSystemIo(): CliIo {
     interrupted: controller.signal,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    ask: askTerminal,
+    ask: (question, options) => askTerminal(question, options?.secret === true, controller.signal),
     readInput,
   }
 }
 
 async function askTerminal(
   question: string,
-  options: { readonly secret?: boolean } = {},
+  secret: boolean,
+  interrupted: AbortSignal,
 ): Promise<string> {
-  // The question itself is written before the echo is cut off.
-  process.stderr.write(question)
   const sink = new Writable({
     write(chunk: Uint8Array, _encoding, done) {
-      if (options.secret !== true) process.stderr.write(chunk)
+      if (!secret) process.stderr.write(chunk)
       done()
     },
   })
+  // From here on the terminal does not echo by itself: only then may the question appear.
   const lines = createInterface({ input: process.stdin, output: sink, terminal: true })
+  process.stderr.write(question)
   const stop = new AbortController()
   lines.on('SIGINT', () => stop.abort())
   lines.on('close', () => stop.abort())
   try {
-    return await lines.question('', { signal: stop.signal })
+    return await lines.question('', { signal: AbortSignal.any([stop.signal, interrupted]) })
   } catch (cause) {
     throw new InterruptedError('no answer', { cause })
   } finally {
     lines.close()
-    if (options.secret === true) process.stderr.write('\n')
+    if (secret) process.stderr.write('\n')
   }
 }
 
