@@ -10,7 +10,13 @@ import { findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../src/chain/state.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
 import type { MemberNetwork } from './member-network.ts'
-import { createDkg, type Dkg, type DkgEffect, type DkgEvent, type DkgRecord } from './signing/dkg.ts'
+import {
+  createDkg,
+  type Dkg,
+  type DkgEffect,
+  type DkgEvent,
+  type DkgRecord,
+} from './signing/dkg.ts'
 import type { KeyShare } from './signing/frost.ts'
 import type { KeyStore } from './signing/key-store.ts'
 
@@ -39,7 +45,11 @@ export interface KeyCeremony {
   announcement(): KeyEpochAnnouncement | undefined
   /** This member's share of the key in the chain. */
   share(): KeyShare | undefined
+  /** What keeps this member from having a share, or its store from being written. */
+  problem(): string | undefined
   onFinished(handler: () => void): void
+  /** Resolves when nothing is being written; nothing more will be. */
+  stop(): Promise<void>
 }
 
 export function createKeyCeremony(parts: KeyCeremonyParts): KeyCeremony {
@@ -50,10 +60,14 @@ class Ceremony implements KeyCeremony {
   readonly #parts: KeyCeremonyParts
   readonly #handlers: (() => void)[] = []
   readonly #shares = new Map<number, KeyShare>()
+  #isLoaded = false
   #dkg: Dkg | undefined
   #announcement: KeyEpochAnnouncement | undefined
-  #settled: KeyShare | undefined
+  /** The chain has a key; the share of it, if this member has one. */
+  #settled: { readonly share: KeyShare | undefined } | undefined
+  #problem: string | undefined
   #saving: Promise<void> = Promise.resolve()
+  #stopped = false
 
   constructor(parts: KeyCeremonyParts) {
     this.#parts = parts
@@ -63,6 +77,7 @@ class Ceremony implements KeyCeremony {
     const { params, self, sign, runtime, keyStore } = this.#parts
     const stored = await keyStore.findEpoch(EPOCH)
     for (const share of stored?.shares ?? []) this.#shares.set(share.attempt, share)
+    this.#isLoaded = true
     if (this.#settle()) return
     this.#dkg = createDkg(
       {
@@ -92,8 +107,19 @@ class Ceremony implements KeyCeremony {
   }
 
   share(): KeyShare | undefined {
+    // Blocks arrive while the key store is still being read; the choice is made once and for all.
+    if (!this.#isLoaded) return undefined
     this.#settle()
-    return this.#settled
+    return this.#settled?.share
+  }
+
+  problem(): string | undefined {
+    return this.#problem
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#saving
   }
 
   onFinished(handler: () => void): void {
@@ -109,17 +135,21 @@ class Ceremony implements KeyCeremony {
     this.#dkg = undefined
     this.#announcement = undefined
     const share = this.#shares.get(epoch.attempt)
+    this.#settled = { share }
     if (share === undefined) {
-      runtime.log.error({ epoch: EPOCH }, 'this member has no share of the key; it cannot sign')
+      this.#problem =
+        'this member has no share of the key in the chain, and cannot sign; ' +
+        'restore keys/shares and keys/share.key from a backup, then restart'
+      runtime.log.error({ epoch: EPOCH, attempt: epoch.attempt }, this.#problem)
       return true
     }
-    this.#settled = share
     runtime.log.info({ epoch: EPOCH, attempt: epoch.attempt }, 'the key is in the chain')
     this.#save(() => keyStore.settle(EPOCH, epoch.attempt))
     return true
   }
 
   #step(event: DkgEvent): void {
+    if (this.#stopped) return
     for (const effect of this.#dkg?.step(event) ?? []) this.#perform(effect)
   }
 
@@ -154,10 +184,18 @@ class Ceremony implements KeyCeremony {
     })
   }
 
-  /** Writes one after the other; a failed write never leads to a message that relies on it. */
+  /**
+   * Writes one after the other; a failed write never leads to a message that relies on it. After `stop`
+   * nothing is written: a closed key store has forgotten its key.
+   */
   #save(write: () => Promise<void>): void {
-    this.#saving = this.#saving.then(write).catch((error: unknown) => {
-      this.#parts.runtime.log.error({ error: String(error) }, 'the key store failed')
-    })
+    this.#saving = this.#saving
+      .then(async () => {
+        if (!this.#stopped) await write()
+      })
+      .catch((error: unknown) => {
+        this.#problem = `the key store failed: ${String(error)}`
+        this.#parts.runtime.log.error({ error: String(error) }, 'the key store failed')
+      })
   }
 }

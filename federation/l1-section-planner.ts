@@ -1,211 +1,411 @@
 /**
  * What a proposal of this member says about L1: the headers that its own L1 has buried, the key
- * epoch that waits to be announced, batches proved confirmed, deposits proved mature. Reading from
- * L1 is here; what may be said is decided by `chooseDeposits`, which is pure.
+ * epoch that waits to be announced, batches proved confirmed, deposits proved mature.
+ *
+ * `prepare` reads L1 and leaves a section that has passed the chain's own rules on that state; only
+ * what is in it counts as work. So a deposit whose block cannot be had, an oversized transaction or an
+ * L1 on another branch make no block that has nothing to say. And when validators do not agree with
+ * a section (their L1 is down or behind), blocks without one keep the chain going meanwhile.
  */
 
 import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
 import { transactionId } from '../src/bitcoin/transaction.ts'
-import type { DepositProof, L1Section, L1TransactionProof } from '../src/chain/l1-section.ts'
+import type { Block } from '../src/chain/block.ts'
+import type { ChainState } from '../src/chain/connect-block.ts'
+import {
+  type DepositProof,
+  EMPTY_L1_SECTION,
+  encodeL1Section,
+  isEmptyL1Section,
+  type L1Section,
+  type L1TransactionProof,
+} from '../src/chain/l1-section.ts'
 import {
   type ChainParams,
   MAX_CONFIRMATIONS_PER_BLOCK,
   MAX_L1_SECTION_BYTES,
+  MAX_L1_TRANSACTION_BYTES,
 } from '../src/chain/params.ts'
 import { openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
-import { extraHeadersFor, findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { connectConfirmations } from '../src/chain/peg/confirmations.ts'
+import { connectDeposits } from '../src/chain/peg/deposits.ts'
 import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
-import { findL1Header } from '../src/chain/peg/l1-headers.ts'
-import type { StateView } from '../src/chain/state.ts'
-import { bytesToHex } from '../src/primitives/bytes.ts'
+import { connectKeyEpoch, depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
+import { connectL1Headers, findL1Header } from '../src/chain/peg/l1-headers.ts'
+import { checkL1Proof } from '../src/chain/peg/l1-proof.ts'
+import { StateOverlay, type StateView } from '../src/chain/state.ts'
+import { equalBytes } from '../src/primitives/bytes.ts'
 import type { BlockHash, Txid } from '../src/primitives/hashes.ts'
-import type { DepositBook, SeenDeposit } from './deposits/deposit-book.ts'
+import { ok, type Rejection, type Result } from '../src/primitives/result.ts'
+import type { Clock, Logger } from '../src/runtime/runtime.ts'
+import { byPlace, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
+import type { DepositBook } from './deposits/deposit-book.ts'
+import type { SeenDeposit } from './deposits/deposit-records.ts'
 import type { BitcoinL1, L1Block } from './l1/bitcoin-l1.ts'
 import { findL1TransactionProof } from './l1/proofs.ts'
 import type { ConfirmationFinder } from './releases/confirmation-finder.ts'
 
 /** A catch-up after days offline takes a few blocks; each stays quick to check. */
 const HEADERS_PER_BLOCK = 500
-/** Deposits per block by proposers; the rule allows more. */
-const DEPOSITS_PER_BLOCK = 200
-/** Proofs are small beside their transactions; this leaves room for headers and the rest. */
-const PROOF_BYTES_MAX = MAX_L1_SECTION_BYTES - 200_000
+/** What the section's lists and counts take at most. */
+const SECTION_OVERHEAD_BYTES = 1_000
+/** Height, lengths and position of a proof; output, epoch and recipient of a claim. */
+const PROOF_OVERHEAD_BYTES = 24
+const CLAIM_BYTES = 60
+/**
+ * Deposits per block by proposers; the rule allows more. Each weighs up to 336 units in the mint
+ * transaction, which must fit the room that block templates leave (40,000).
+ */
+export const DEPOSITS_PER_BLOCK = 100
+/** After a section that the others did not agree with, the next is this much later, then twice … */
+const RETRY_FIRST_MS = 1_000
+const RETRY_LAST_MS = 30_000
 
 export interface PlannerParts {
   readonly params: ChainParams
+  /** The present state; its view moves on with it. */
+  readonly state: () => ChainState
   readonly l1: BitcoinL1
-  readonly book: DepositBook
-  readonly finder: ConfirmationFinder
+  readonly book: Pick<DepositBook, 'waiting' | 'revision'>
+  readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface L1Tip {
+  readonly height: number
+  readonly hash: BlockHash
+}
+
+export interface L1SectionPlanner {
+  /** Plans what a block on the present state should say. Throws what the L1 client throws. */
+  prepare(l1Tip: L1Tip): Promise<void>
+  /** The plan for this state, for a proposal; empty when there is none, or it is not agreed with. */
+  take(state: ChainState): L1Section
+  /** True when a block on this state would have more to say than headers. */
+  hasWork(state: ChainState): boolean
+  /** A block is final: did the others agree? */
+  committed(block: Block): void
 }
 
 /** Last L1 height that this member may propose: one deeper than validators demand. */
-export function proposableHeight(params: ChainParams, l1TipHeight: number): number {
+function proposableHeight(params: ChainParams, l1TipHeight: number): number {
   return l1TipHeight - params.peg.l1Depth
 }
 
-/** Deposits that a block may mint once the chain knows L1 up to `l1Height`, oldest first. */
-export function chooseDeposits(
-  view: StateView,
-  params: ChainParams,
-  seen: Iterable<SeenDeposit>,
-  l1Height: number,
-): readonly SeenDeposit[] {
-  const mature = [...seen].filter(
-    (deposit) =>
-      deposit.l1Height + extraHeadersFor(params, deposit.value, deposit.position) <= l1Height &&
-      deposit.l1Height > params.l1Checkpoint.height &&
-      findClaimHeight(view, deposit.outPoint) === undefined,
-  )
-  return aboveMinimum(mature, params.peg.minDepositSats).toSorted(
-    (a, b) =>
-      a.l1Height - b.l1Height || a.position - b.position || a.outPoint.vout - b.outPoint.vout,
-  )
+export function createL1SectionPlanner(parts: PlannerParts): L1SectionPlanner {
+  return new Planner(parts)
 }
 
-/** True when a block would have more to say than headers. Cheap; asks nobody. */
-export function hasL1Work(view: StateView, parts: PlannerParts, l1TipHeight: number): boolean {
-  const { params, book, finder } = parts
-  if (getPegBooks(view).keyEpochCount === 0) return parts.announcement() !== undefined
-  const l1Height = Math.max(proposableHeight(params, l1TipHeight), getPegBooks(view).l1Height)
-  for (const batch of openBatches(view)) {
-    const height = finder.heightOf(transactionId(batch.transaction))
-    if (height !== undefined && height <= l1Height) return true
+interface Prepared {
+  readonly on: BlockHash
+  /** What it was made of; the same again needs no new plan. */
+  readonly made: string
+  readonly announcement: KeyEpochAnnouncement | undefined
+  readonly section: L1Section
+  readonly isWork: boolean
+}
+
+class Planner implements L1SectionPlanner {
+  readonly #parts: PlannerParts
+  /** The header that follows a hash, as own L1 has it. */
+  #nextHeaders = new Map<BlockHash, Uint8Array>()
+  /** Proofs of the last plan, by txid and block; undefined: it is not in that block, or unusable. */
+  #proofs = new Map<string, L1TransactionProof | undefined>()
+  #proofsUnder: BlockHash | undefined
+  #prepared: Prepared | undefined
+  #preparing: Promise<void> = Promise.resolve()
+  /** Height of the block for which a section was last handed out. */
+  #attempt: number | undefined
+  #retryMs = 0
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+
+  constructor(parts: PlannerParts) {
+    this.#parts = parts
   }
-  return chooseDeposits(view, params, book.deposits.values(), l1Height).length > 0
-}
 
-/** Throws what the L1 client throws. */
-export async function planL1Section(
-  view: StateView,
-  parts: PlannerParts,
-  l1TipHeight: number,
-): Promise<L1Section> {
-  const headers = await planHeaders(view, parts, l1TipHeight)
-  const known = createHeaderLookup(view, headers)
-  const announcement = parts.announcement()
-  const keyEpochs =
-    getPegBooks(view).keyEpochCount === 0 && announcement !== undefined ? [announcement] : []
-  const blocks = createBlockReader(parts.l1, known)
-  return {
-    headers,
-    keyEpochs,
-    confirmations: await planConfirmations(view, parts, known.height, blocks),
-    deposits: await planDeposits(view, parts, known.height, blocks),
+  prepare(l1Tip: L1Tip): Promise<void> {
+    const mine = this.#preparing.then(() => this.#prepare(l1Tip))
+    this.#preparing = mine.catch(() => undefined)
+    return mine
   }
-}
 
-async function planHeaders(
-  view: StateView,
-  parts: PlannerParts,
-  l1TipHeight: number,
-): Promise<readonly Uint8Array[]> {
-  const books = getPegBooks(view)
-  const until = Math.min(
-    proposableHeight(parts.params, l1TipHeight),
-    books.l1Height + HEADERS_PER_BLOCK,
-  )
-  const headers: Uint8Array[] = []
-  let previous: BlockHash = books.l1Hash
-  for (let height = books.l1Height + 1; height <= until; height++) {
-    const hash = await parts.l1.blockHashAt(height)
-    const found = hash === undefined ? undefined : await parts.l1.header(hash)
-    // L1 moved while we read, or is on another branch than the chain: say what is sure.
-    if (found === undefined || decodeHeader(found.header).previousHash !== previous) break
-    headers.push(found.header)
-    previous = headerHash(decodeHeader(found.header))
+  take(state: ChainState): L1Section {
+    const { tip } = state
+    if (this.#prepared?.on !== tip.hash || this.#isPausing()) return EMPTY_L1_SECTION
+    const { section } = this.#prepared
+    // A second try at one height: the first was not agreed with, or its view was lost.
+    if (this.#attempt === tip.height + 1) return EMPTY_L1_SECTION
+    if (!isEmptyL1Section(section)) this.#attempt = tip.height + 1
+    return section
   }
-  return headers
-}
 
-interface HeaderLookup {
-  /** Last height known once the proposed headers are in. */
-  readonly height: number
-  hashAt(height: number): BlockHash | undefined
-}
+  hasWork(state: ChainState): boolean {
+    const { tip } = state
+    if (this.#isPausing() || this.#attempt === tip.height + 1) return false
+    return this.#prepared?.on === tip.hash && this.#prepared.isWork
+  }
 
-function createHeaderLookup(view: StateView, headers: readonly Uint8Array[]): HeaderLookup {
-  const { l1Height } = getPegBooks(view)
-  return {
-    height: l1Height + headers.length,
-    hashAt(height) {
-      const added = headers[height - l1Height - 1]
-      const header = added === undefined ? findL1Header(view, height) : decodeHeader(added)
-      return header === undefined ? undefined : headerHash(header)
-    },
+  #isPausing(): boolean {
+    return this.#parts.clock.monotonicMs() < this.#notBeforeMs
+  }
+
+  committed(block: Block): void {
+    if (!isEmptyL1Section(block.l1Section)) {
+      this.#retryMs = 0
+      this.#notBeforeMs = Number.NEGATIVE_INFINITY
+    } else if (this.#attempt === block.extension.height) {
+      this.#retryMs = Math.min(Math.max(RETRY_FIRST_MS, this.#retryMs * 2), RETRY_LAST_MS)
+      this.#notBeforeMs = this.#parts.clock.monotonicMs() + this.#retryMs
+      this.#parts.log.warn(
+        { height: block.extension.height, retryMs: this.#retryMs },
+        'the other validators did not agree with this view of L1 in time',
+      )
+    }
+  }
+
+  async #prepare(l1Tip: L1Tip): Promise<void> {
+    const { book, finder, announcement } = this.#parts
+    const state = this.#parts.state()
+    const finished = announcement()
+    const made = `${l1Tip.hash} ${book.revision()} ${finder.revision()}`
+    const before = this.#prepared
+    const isCurrent = before?.on === state.tip.hash && before.made === made
+    if (isCurrent && before.announcement === finished) return
+    if (this.#proofsUnder !== l1Tip.hash) this.#proofs = new Map()
+    this.#proofsUnder = l1Tip.hash
+    const { section, waitsForHeaders } = await this.#plan(state, l1Tip.height, finished)
+    // The state moved on while L1 was read: this plan is about neither; the next commit asks again.
+    if (this.#parts.state().tip.hash !== state.tip.hash) return
+    const admitted = this.#admit(state, section)
+    const isWork =
+      admitted.keyEpochs.length + admitted.confirmations.length + admitted.deposits.length > 0 ||
+      (waitsForHeaders && admitted.headers.length > 0)
+    this.#prepared = {
+      on: state.tip.hash,
+      made,
+      announcement: finished,
+      section: admitted,
+      isWork,
+    }
+  }
+
+  async #plan(
+    { view }: ChainState,
+    l1TipHeight: number,
+    announcement: KeyEpochAnnouncement | undefined,
+  ): Promise<{ readonly section: L1Section; readonly waitsForHeaders: boolean }> {
+    const { params } = this.#parts
+    const until = proposableHeight(params, l1TipHeight)
+    const headers = await this.#planHeaders(view, until)
+    // The rules' own code makes the state in which the proofs must hold.
+    const known = new StateOverlay(view)
+    if (!connectL1Headers(known, params, headers).ok) {
+      return { section: EMPTY_L1_SECTION, waitsForHeaders: false }
+    }
+    const isClosed = getPegBooks(view).keyEpochCount === 0
+    const keyEpochs = isClosed && announcement !== undefined ? [announcement] : []
+    const blockAt = this.#blockReader(known)
+    const confirmations = await this.#planConfirmations(known, blockAt)
+    const frame = { headers, keyEpochs, confirmations, deposits: [] }
+    const room = MAX_L1_SECTION_BYTES - SECTION_OVERHEAD_BYTES - encodeL1Section(frame).length
+    const deposits = isClosed ? [] : await this.#planDeposits(known, room, blockAt)
+    const { l1Height } = getPegBooks(known)
+    return {
+      section: { ...frame, deposits },
+      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, until),
+    }
+  }
+
+  /** Something waits under headers that this block cannot bring yet. */
+  #hasMoreBelow(view: StateView, until: number): boolean {
+    const { params, book, finder } = this.#parts
+    for (const batch of openBatches(view)) {
+      const height = finder.heightOf(transactionId(batch.transaction))
+      if (height !== undefined && height <= until) return true
+    }
+    return matureGroups(view, params, book.waiting.values(), until).length > 0
+  }
+
+  // --- headers ------------------------------------------------------------------------------
+
+  async #planHeaders(view: StateView, until: number): Promise<readonly Uint8Array[]> {
+    const { l1 } = this.#parts
+    const books = getPegBooks(view)
+    const last = Math.min(until, books.l1Height + HEADERS_PER_BLOCK)
+    const next = new Map<BlockHash, Uint8Array>()
+    const headers: Uint8Array[] = []
+    let previous: BlockHash = books.l1Hash
+    for (let height = books.l1Height + 1; height <= last; height++) {
+      const header = this.#nextHeaders.get(previous) ?? (await this.#readHeader(height))
+      // L1 moved while we read, or is on another branch than the chain: say what is sure.
+      if (header === undefined || decodeHeader(header).previousHash !== previous) break
+      next.set(previous, header)
+      headers.push(header)
+      previous = headerHash(decodeHeader(header))
+    }
+    this.#nextHeaders = next
+    if (headers.length === 0) return []
+    if ((await l1.blockHashAt(books.l1Height + headers.length)) === previous) return headers
+    // What was read before a reorganisation is no longer in the best chain.
+    this.#nextHeaders = new Map()
+    return []
+  }
+
+  async #readHeader(height: number): Promise<Uint8Array | undefined> {
+    const { l1 } = this.#parts
+    const hash = await l1.blockHashAt(height)
+    return hash === undefined ? undefined : (await l1.header(hash))?.header
+  }
+
+  // --- proofs -------------------------------------------------------------------------------
+
+  #blockReader(known: StateView): BlockReader {
+    const read = new Map<number, L1Block | undefined>()
+    return async (height) => {
+      if (read.has(height)) return read.get(height)
+      const header = findL1Header(known, height)
+      const block =
+        header === undefined ? undefined : await this.#parts.l1.block(headerHash(header))
+      // Blocks are large; proofs of neighbours are wanted one after the other.
+      read.clear()
+      read.set(height, block)
+      return block
+    }
+  }
+
+  async #prove(
+    known: StateView,
+    txid: Txid,
+    height: number,
+    blockAt: BlockReader,
+  ): Promise<L1TransactionProof | undefined> {
+    const key = `${txid} ${height}`
+    if (this.#proofs.has(key)) return this.#proofs.get(key)
+    const block = await blockAt(height)
+    const found = block === undefined ? undefined : findL1TransactionProof(block, txid)
+    const isUsable =
+      found !== undefined &&
+      found.transaction.length <= MAX_L1_TRANSACTION_BYTES &&
+      checkL1Proof(known, found).ok
+    const proof = isUsable ? found : undefined
+    if (proof === undefined) {
+      this.#parts.log.warn({ l1Txid: txid, l1Height: height }, 'cannot be proved under this header')
+    }
+    this.#proofs.set(key, proof)
+    return proof
+  }
+
+  async #planConfirmations(
+    known: StateView,
+    blockAt: BlockReader,
+  ): Promise<readonly L1TransactionProof[]> {
+    const { l1Height } = getPegBooks(known)
+    const proofs: L1TransactionProof[] = []
+    for (const batch of openBatches(known)) {
+      if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
+      const txid = transactionId(batch.transaction)
+      const height = this.#parts.finder.heightOf(txid)
+      if (height === undefined || height > l1Height) continue
+      const proof = await this.#prove(known, txid, height, blockAt)
+      if (proof !== undefined) proofs.push(proof)
+    }
+    return proofs
+  }
+
+  async #planDeposits(
+    known: StateView,
+    roomBytes: number,
+    blockAt: BlockReader,
+  ): Promise<readonly DepositProof[]> {
+    const { params, book } = this.#parts
+    const { l1Height } = getPegBooks(known)
+    const proofs = new Map<Txid, L1TransactionProof>()
+    const chosen: SeenDeposit[] = []
+    let room = roomBytes
+    for (const group of matureGroups(known, params, book.waiting.values(), l1Height)) {
+      if (chosen.length >= DEPOSITS_PER_BLOCK || room < CLAIM_BYTES) break
+      const taken: SeenDeposit[] = []
+      const added = new Map<Txid, L1TransactionProof>()
+      let bytes = 0
+      for (const deposit of group) {
+        if (chosen.length + taken.length >= DEPOSITS_PER_BLOCK) break
+        if (!this.#paysRecipient(known, deposit)) continue
+        const { txid } = deposit.outPoint
+        const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
+        if (proof === undefined) continue
+        const isShared = proofs.has(txid) || added.has(txid)
+        const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
+        if (bytes + cost > room) continue
+        bytes += cost
+        taken.push(deposit)
+        added.set(txid, proof)
+      }
+      // An address takes its place whole or not at all: below the minimum it would only cost others.
+      if (sumOfDeposits(taken) < params.peg.minDepositSats) continue
+      chosen.push(...taken)
+      room -= bytes
+      for (const [txid, proof] of added) proofs.set(txid, proof)
+    }
+    return joinClaims(chosen.toSorted(byPlace), proofs)
+  }
+
+  /** The address computed a second time: what is stored must be what the epoch's key gives. */
+  #paysRecipient(known: StateView, deposit: SeenDeposit): boolean {
+    const epoch = findKeyEpoch(known, deposit.keyEpoch)
+    if (epoch === undefined) return false
+    return equalBytes(depositScriptOf(this.#parts.params, epoch, deposit.recipient), deposit.script)
+  }
+
+  // --- rules --------------------------------------------------------------------------------
+
+  /** The largest part of a section that the chain's rules accept; all of it, unless we err. */
+  #admit({ view, tip }: ChainState, section: L1Section): L1Section {
+    const smaller: readonly L1Section[] = [
+      section,
+      { ...section, deposits: [] },
+      { ...section, confirmations: [] },
+      { ...section, deposits: [], confirmations: [] },
+      { ...EMPTY_L1_SECTION, headers: section.headers },
+    ]
+    for (const candidate of smaller) {
+      const checked = checkSection(view, this.#parts.params, candidate, tip.height + 1)
+      if (checked.ok) return candidate
+      this.#parts.log.error({ ...checked.error }, 'a planned L1 section breaks the rules')
+    }
+    return EMPTY_L1_SECTION
   }
 }
 
 type BlockReader = (height: number) => Promise<L1Block | undefined>
 
-/** L1 blocks under headers that the chain will know, each read once. */
-function createBlockReader(l1: BitcoinL1, known: HeaderLookup): BlockReader {
-  const read = new Map<number, L1Block | undefined>()
-  return async (height) => {
-    if (read.has(height)) return read.get(height)
-    const hash = known.hashAt(height)
-    const block = hash === undefined ? undefined : await l1.block(hash)
-    read.set(height, block)
-    return block
-  }
+function proofBytes({ transaction, merkle }: L1TransactionProof): number {
+  return transaction.length + merkle.branch.length * 32 + PROOF_OVERHEAD_BYTES
 }
 
-async function planConfirmations(
+function checkSection(
   view: StateView,
-  parts: PlannerParts,
-  l1Height: number,
-  blockAt: BlockReader,
-): Promise<readonly L1TransactionProof[]> {
-  const proofs: L1TransactionProof[] = []
-  for (const batch of openBatches(view)) {
-    if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
-    const txid = transactionId(batch.transaction)
-    const height = parts.finder.heightOf(txid)
-    if (height === undefined || height > l1Height) continue
-    const proof = await proofOf(txid, height, blockAt)
-    if (proof !== undefined) proofs.push(proof)
+  params: ChainParams,
+  section: L1Section,
+  height: number,
+): Result<void, Rejection> {
+  const overlay = new StateOverlay(view)
+  const headers = connectL1Headers(overlay, params, section.headers)
+  if (!headers.ok) return headers
+  for (const announcement of section.keyEpochs) {
+    const connected = connectKeyEpoch(overlay, params, announcement, height)
+    if (!connected.ok) return connected
   }
-  return proofs
+  const confirmed = connectConfirmations(overlay, section.confirmations)
+  if (!confirmed.ok) return confirmed
+  const deposits = connectDeposits(overlay, params, section, height)
+  return deposits.ok ? ok(undefined) : deposits
 }
 
-async function planDeposits(
-  view: StateView,
-  parts: PlannerParts,
-  l1Height: number,
-  blockAt: BlockReader,
-): Promise<readonly DepositProof[]> {
-  if (getPegBooks(view).keyEpochCount === 0) return []
-  const { params, book } = parts
-  const candidates = chooseDeposits(view, params, book.deposits.values(), l1Height)
-  const proved: SeenDeposit[] = []
-  const proofs = new Map<Txid, L1TransactionProof>()
-  let bytes = 0
-  for (const deposit of candidates.slice(0, DEPOSITS_PER_BLOCK)) {
-    const { txid } = deposit.outPoint
-    const proof = proofs.get(txid) ?? (await proofOf(txid, deposit.l1Height, blockAt))
-    // The block it was seen in is not the chain's: the watcher will see it again elsewhere.
-    if (proof === undefined) continue
-    if (!proofs.has(txid)) bytes += proof.transaction.length
-    if (bytes > PROOF_BYTES_MAX) break
-    proofs.set(txid, proof)
-    proved.push(deposit)
-  }
-  return joinClaims(aboveMinimum(proved, params.peg.minDepositSats), proofs)
-}
-
-/** Deposits to one address count together towards the minimum. */
-function aboveMinimum(deposits: readonly SeenDeposit[], minimum: bigint): readonly SeenDeposit[] {
-  const sums = new Map<string, bigint>()
-  for (const { script, value } of deposits) {
-    const address = bytesToHex(script)
-    sums.set(address, (sums.get(address) ?? 0n) + value)
-  }
-  return deposits.filter(({ script }) => (sums.get(bytesToHex(script)) ?? 0n) >= minimum)
-}
-
-/** One proof per L1 transaction, claiming each of its deposits. */
+/** One proof per L1 transaction, claiming each of its deposits; the order stays. */
 function joinClaims(
   deposits: readonly SeenDeposit[],
   proofs: ReadonlyMap<Txid, L1TransactionProof>,
@@ -220,13 +420,4 @@ function joinClaims(
     const proof = proofs.get(txid)
     return proof === undefined ? [] : [{ ...proof, claims: list }]
   })
-}
-
-async function proofOf(
-  txid: Txid,
-  height: number,
-  blockAt: BlockReader,
-): Promise<L1TransactionProof | undefined> {
-  const block = await blockAt(height)
-  return block === undefined ? undefined : findL1TransactionProof(block, txid)
 }

@@ -1,7 +1,8 @@
 /**
- * This member's own view of L1: how far it is, which headers are buried, and whether it may be
- * trusted just now. An L1 node that is down, behind or on another network makes the member wait and
- * say so; it never makes a block invalid.
+ * This member's own view of L1: how far it is, and whether it may be trusted just now. An L1 node that
+ * is down, behind or on another network makes the member wait and say so; it never makes a block
+ * invalid. One whose best chain lacks the chain's own last L1 header is on another branch: either it is
+ * wrong, or Bitcoin has reorganised deeper than the peg allows for. The peg then stands still here.
  */
 
 import type { BlockHash } from '../src/primitives/hashes.ts'
@@ -9,79 +10,120 @@ import type { Runtime } from '../src/runtime/runtime.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { L1UnavailableError, L1WrongNetworkError } from './l1/l1-error.ts'
 
+export interface L1Anchor {
+  readonly height: number
+  readonly hash: BlockHash
+}
+
 export type L1Health =
   | { readonly state: 'ok'; readonly height: number; readonly hash: BlockHash }
-  | { readonly state: 'down' | 'behind' | 'wrong-network'; readonly message: string }
+  | {
+      readonly state: 'down' | 'behind' | 'wrong-network' | 'forked'
+      readonly message: string
+    }
 
 export interface L1View {
   health(): L1Health
-  start(): Promise<void>
-  stop(): void
+  start(): void
+  /** Resolves when no question is under way. */
+  stop(): Promise<void>
   /** Called after every change: a new tip, or a change of health. */
   onChange(handler: () => void): void
 }
 
-/** Regtest blocks come when somebody mines; a second is soon enough for a person to watch. */
+/** Regtest blocks come when somebody mines; this is soon enough for a person to watch. */
 const POLL_MS = 250
 const POLL_WHILE_DOWN_MS = 1_000
 
-export function createL1View(l1: BitcoinL1, runtime: Runtime, chainL1Height: () => number): L1View {
-  const log = runtime.log.child({ part: 'l1' })
-  const handlers: (() => void)[] = []
-  let health: L1Health = { state: 'down', message: 'not asked yet' }
-  let networkChecked = false
-  let stopped = false
-  let cancel = (): void => undefined
+/** `anchor`: the last L1 header in the chain. */
+export function createL1View(l1: BitcoinL1, runtime: Runtime, anchor: () => L1Anchor): L1View {
+  return new View(l1, runtime, anchor)
+}
 
-  async function look(): Promise<L1Health> {
+class View implements L1View {
+  readonly #l1: BitcoinL1
+  readonly #runtime: Runtime
+  readonly #anchor: () => L1Anchor
+  readonly #handlers: (() => void)[] = []
+  #health: L1Health = { state: 'down', message: 'not asked yet' }
+  #networkChecked = false
+  #stopped = false
+  #looking: Promise<void> = Promise.resolve()
+  #cancel = (): void => undefined
+
+  constructor(l1: BitcoinL1, runtime: Runtime, anchor: () => L1Anchor) {
+    this.#l1 = l1
+    this.#runtime = runtime
+    this.#anchor = anchor
+  }
+
+  health(): L1Health {
+    return this.#health
+  }
+
+  start(): void {
+    this.#looking = this.#poll()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancel()
+    await this.#looking
+  }
+
+  onChange(handler: () => void): void {
+    this.#handlers.push(handler)
+  }
+
+  async #look(): Promise<L1Health> {
     try {
-      if (!networkChecked) await l1.checkNetwork()
-      networkChecked = true
-      const tip = await l1.tip()
+      if (!this.#networkChecked) await this.#l1.checkNetwork()
+      this.#networkChecked = true
+      const tip = await this.#l1.tip()
+      const { height, hash } = this.#anchor()
       // The chain's own headers come from a quorum's nodes: one that lacks them is still syncing.
-      if (tip.height < chainL1Height()) {
-        return { state: 'behind', message: `at ${tip.height}, the chain knows ${chainL1Height()}` }
+      if (tip.height < height) {
+        return { state: 'behind', message: `at ${tip.height}, the chain knows ${height}` }
       }
+      const there = await this.#l1.blockHashAt(height)
+      if (there !== undefined && there !== hash) return { state: 'forked', message: forked(height) }
       return { state: 'ok', height: tip.height, hash: tip.hash }
     } catch (error) {
       if (error instanceof L1WrongNetworkError) {
         return { state: 'wrong-network', message: error.message }
       }
-      if (error instanceof L1UnavailableError) networkChecked = false
+      // Whoever answers next may be another node.
+      if (error instanceof L1UnavailableError) this.#networkChecked = false
       return { state: 'down', message: error instanceof Error ? error.message : 'unknown error' }
     }
   }
 
-  async function poll(): Promise<void> {
-    const seen = await look()
-    if (stopped) return
-    const changed = describe(seen) !== describe(health)
-    if (seen.state !== health.state) {
-      const level = seen.state === 'ok' ? 'info' : 'warn'
-      log[level]({ ...seen }, seen.state === 'ok' ? 'L1 is reachable' : 'waiting for L1')
-    }
-    health = seen
-    if (changed) for (const handler of handlers) handler()
-    schedule()
+  async #poll(): Promise<void> {
+    const seen = await this.#look()
+    if (this.#stopped) return
+    const before = this.#health
+    this.#health = seen
+    this.#cancel = this.#runtime.timers.after(
+      seen.state === 'ok' ? POLL_MS : POLL_WHILE_DOWN_MS,
+      () => this.start(),
+    )
+    if (seen.state !== before.state) this.#logChange(seen)
+    if (describe(seen) !== describe(before)) for (const handler of this.#handlers) handler()
   }
 
-  function schedule(): void {
-    if (stopped) return
-    const delayMs = health.state === 'ok' ? POLL_MS : POLL_WHILE_DOWN_MS
-    cancel = runtime.timers.after(delayMs, () => void poll())
+  #logChange(seen: L1Health): void {
+    const log = this.#runtime.log.child({ part: 'l1' })
+    if (seen.state === 'ok') log.info({ ...seen }, 'L1 is reachable')
+    else if (seen.state === 'forked') log.error({ ...seen }, 'the peg stands still here')
+    else log.warn({ ...seen }, 'waiting for L1')
   }
+}
 
-  return {
-    health: () => health,
-    start: poll,
-    stop() {
-      stopped = true
-      cancel()
-    },
-    onChange(handler) {
-      handlers.push(handler)
-    },
-  }
+function forked(height: number): string {
+  return (
+    `this L1 node has another block ${height} than the chain: it follows another branch, or ` +
+    'Bitcoin has reorganised deeper than the peg allows for'
+  )
 }
 
 function describe(health: L1Health): string {

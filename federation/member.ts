@@ -3,28 +3,44 @@
  * proved, judges what others say, makes the group key with the other members and signs releases. It
  * reads the chain and never writes it; what is owed and what was signed is in the chain, so losing
  * this member's own store stops and doubles nothing.
+ *
+ * Its work is done in passes, one at a time: upon every block, every change of L1, and twice a second.
+ * The steps of a pass do not depend on each other; one that fails leaves the others alone.
  */
 
 import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
-import { transactionId } from '../src/bitcoin/transaction.ts'
+import { decodeTransaction, transactionId } from '../src/bitcoin/transaction.ts'
+import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section } from '../src/chain/l1-section.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
+import { findClaimHeight } from '../src/chain/peg/deposits.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
-import type { AppendLog, CancelTimer, KeyValueStore, Network, Runtime } from '../src/runtime/runtime.ts'
+import type {
+  AppendLog,
+  CancelTimer,
+  KeyValueStore,
+  Network,
+  Runtime,
+} from '../src/runtime/runtime.ts'
 import { type DepositBook, openDepositBook } from './deposits/deposit-book.ts'
 import { createDepositDesk, type DepositDesk } from './deposits/deposit-desk.ts'
 import { createDepositWatcher, type DepositWatcher } from './deposits/deposit-watcher.ts'
 import { createFeeRates, type FeeRates } from './fee-rates.ts'
 import type { KeyCeremony } from './key-ceremony.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
-import { hasL1Work, type PlannerParts, planL1Section } from './l1-section-planner.ts'
+import { isL1Failure } from './l1-failure.ts'
+import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
 import type { MemberNetwork } from './member-network.ts'
-import { type ConfirmationFinder, createConfirmationFinder } from './releases/confirmation-finder.ts'
+import { bindMemberStore } from './member-store.ts'
+import {
+  type ConfirmationFinder,
+  createConfirmationFinder,
+} from './releases/confirmation-finder.ts'
 import { createReleaseSigner, type ReleaseSigner } from './releases/release-signer.ts'
 import { openSignedBatches, type SignedBatches } from './releases/signed-batches.ts'
 import { decodeEnvelope } from './signing/envelope.ts'
@@ -40,6 +56,8 @@ export interface MemberParts {
   readonly network: MemberNetwork
   readonly runtime: Runtime
   readonly state: () => ChainState
+  /** L1 fee rate in the chain's last block. */
+  readonly lastFeeRate: () => number
   readonly isSynced: () => boolean
   readonly isHalted: () => boolean
   /** BIP340 by the validator key. */
@@ -58,26 +76,38 @@ export interface Member extends PegSide {
   readonly desk: DepositDesk
   l1Health(): L1Health
   batchProgress(batch: Batch): BatchProgress
+  /** What an operator must know or do, besides the health of L1. */
+  problems(): readonly string[]
   start(): Promise<void>
   stop(): Promise<void>
 }
 
 const TICK_MS = 500
+/** A proposal waits this long for L1 to be read; without, it says nothing about L1. */
+const PLAN_WAIT_MS = 100
+/** Signing records kept from before a restart; they are for an audit, nothing reads them. */
+const OLD_SIGNING_RECORDS_MAX = 10_000
 
-/** Throws what the store throws. */
+/** @throws MemberStoreError, and what the store throws. */
 export async function openMember(parts: MemberParts): Promise<Member> {
-  const { runtime, l1, params } = parts
+  const { runtime, l1, params, store, signingJournal } = parts
   const log = runtime.log.child({ part: 'member' })
-  const book = await openDepositBook(parts.store)
-  const signed = await openSignedBatches(parts.store, l1, log)
-  const watcher = createDepositWatcher(l1, book, params.l1Checkpoint.height, log)
-  return new RunningMember(parts, { book, signed, watcher })
+  await bindMemberStore(store, params.chainId)
+  const { view } = parts.state()
+  const book = await openDepositBook(store, {
+    isMinted: (outPoint) => findClaimHeight(view, outPoint) !== undefined,
+  })
+  const signed = await openSignedBatches({ store, l1, clock: runtime.clock, log })
+  const { recovered } = signingJournal
+  if (recovered.length > 2 * OLD_SIGNING_RECORDS_MAX) {
+    await signingJournal.rewrite(recovered.slice(-OLD_SIGNING_RECORDS_MAX))
+  }
+  return new RunningMember(parts, { book, signed })
 }
 
 interface Opened {
   readonly book: DepositBook
   readonly signed: SignedBatches
-  readonly watcher: DepositWatcher
 }
 
 class RunningMember implements Member {
@@ -87,63 +117,108 @@ class RunningMember implements Member {
   readonly #l1View: L1View
   readonly #finder: ConfirmationFinder
   readonly #feeRates: FeeRates
-  readonly #planner: PlannerParts
+  readonly #planner: L1SectionPlanner
+  readonly #watcher: DepositWatcher
   readonly #handlers: (() => void)[] = []
+  /** Steps of the last pass that failed for reasons other than L1, by name. */
+  readonly #faults = new Map<string, string>()
+  readonly #background = new Set<Promise<unknown>>()
   #signer: ReleaseSigner | undefined
   #working: Promise<void> | undefined
   #workAgain = false
   #cancelTick: CancelTimer | undefined
+  #cancelMore: CancelTimer | undefined
   #stopped = false
 
   constructor(parts: MemberParts, opened: Opened) {
     this.#parts = parts
     this.#opened = opened
-    const { params, l1, runtime, ceremony } = parts
-    const chainL1Height = (): number => getPegBooks(parts.state().view).l1Height
-    this.#l1View = createL1View(l1, runtime, chainL1Height)
+    const { params, l1, runtime, ceremony, state } = parts
+    const { clock } = runtime
+    const log = runtime.log.child({ part: 'member' })
+    const { book } = opened
+    this.#l1View = createL1View(l1, runtime, () => {
+      const { l1Height, l1Hash } = getPegBooks(state().view)
+      return { height: l1Height, hash: l1Hash }
+    })
     this.#finder = createConfirmationFinder(l1)
-    this.#feeRates = createFeeRates(params, l1)
-    this.#planner = {
+    this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
+    const announcement = () => ceremony.announcement()
+    const finder = this.#finder
+    this.#planner = createL1SectionPlanner({
       params,
+      state,
       l1,
-      book: opened.book,
-      finder: this.#finder,
-      announcement: () => ceremony.announcement(),
-    }
+      book,
+      finder,
+      announcement,
+      clock,
+      log,
+    })
+    this.#watcher = createDepositWatcher({
+      l1,
+      book,
+      startHeight: params.l1Checkpoint.height,
+      clock,
+      log,
+      onSeen: (deposit) => this.desk.tellOthers(deposit),
+    })
     this.desk = createDepositDesk({
       params,
-      view: () => parts.state().view,
-      isSynced: parts.isSynced,
-      book: opened.book,
-      watcher: opened.watcher,
+      view: () => state().view,
+      isSynced: () => parts.isSynced() && !parts.isHalted(),
+      book,
+      watcher: this.#watcher,
       l1View: this.#l1View,
       network: parts.gossip,
       runtime,
     })
     parts.network.onFrame((frame) => this.#receive(frame))
-    this.#l1View.onChange(() => this.#work())
-    ceremony.onFinished(() => this.#changed())
+    this.#l1View.onChange(() => this.#l1Changed())
+    ceremony.onFinished(() => this.#work())
   }
 
   async start(): Promise<void> {
     await this.#parts.ceremony.start()
-    await this.#l1View.start()
+    this.#l1View.start()
     this.#tick()
   }
 
   async stop(): Promise<void> {
+    if (this.#stopped) return
     this.#stopped = true
     this.#cancelTick?.()
-    this.#l1View.stop()
+    this.#cancelMore?.()
+    const { l1, ceremony, signingJournal, keyStore, store } = this.#parts
+    // Calls under way reject, so that nobody waits for an L1 that does not answer.
+    await l1.close()
+    await this.#l1View.stop()
+    await this.desk.stop()
+    await this.#signer?.stop()
     await this.#working
-    await this.#parts.l1.close()
-    await this.#parts.signingJournal.close()
-    await this.#parts.keyStore.close()
-    await this.#parts.store.close()
+    await Promise.allSettled(this.#background)
+    await ceremony.stop()
+    await signingJournal.close()
+    await keyStore.close()
+    await store.close()
   }
 
   l1Health(): L1Health {
     return this.#l1View.health()
+  }
+
+  problems(): readonly string[] {
+    const { ceremony, state } = this.#parts
+    const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
+    const keyProblem = ceremony.problem()
+    if (keyProblem !== undefined) problems.push(keyProblem)
+    problems.push(...(this.#signer?.problems() ?? []))
+    for (const batch of openBatches(state().view)) {
+      const refusal = this.#opened.signed.refusal(batch)
+      if (refusal !== undefined)
+        problems.push(`L1 refuses the signed batch ${batch.id}: ${refusal}`)
+    }
+    return problems
   }
 
   batchProgress(batch: Batch): BatchProgress {
@@ -152,8 +227,8 @@ class RunningMember implements Member {
     const health = this.#l1View.health()
     const tip = health.state === 'ok' ? health.height : 0
     return {
-      isSigned: signed.find(batch.id) !== undefined || confirmedAt !== undefined,
-      isBroadcast: signed.isBroadcast(batch.id),
+      isSigned: signed.find(batch) !== undefined || confirmedAt !== undefined,
+      isBroadcast: signed.isBroadcast(batch) || confirmedAt !== undefined,
       confirmations: confirmedAt === undefined ? 0 : Math.max(0, tip - confirmedAt + 1),
     }
   }
@@ -161,54 +236,79 @@ class RunningMember implements Member {
   // --- what the node asks -------------------------------------------------------------------
 
   async propose(state: ChainState): Promise<PegProposal> {
-    const feeRate = this.#feeRates.proposal()
     const health = this.#l1View.health()
-    if (health.state !== 'ok') return { l1Section: EMPTY_L1_SECTION, feeRate }
-    try {
-      return { l1Section: await planL1Section(state.view, this.#planner, health.height), feeRate }
-    } catch (error) {
-      this.#parts.runtime.log.warn({ error: String(error) }, 'cannot say anything about L1 now')
-      return { l1Section: EMPTY_L1_SECTION, feeRate }
+    if (health.state === 'ok' && !this.#stopped) {
+      const { height, hash } = health
+      await this.#waitBriefly(this.#step('planning', () => this.#planner.prepare({ height, hash })))
     }
+    // L1 may have changed its mind meanwhile.
+    const isUsable = this.#l1View.health().state === 'ok' && !this.#stopped
+    const l1Section = isUsable ? this.#planner.take(state) : EMPTY_L1_SECTION
+    return { l1Section, feeRate: this.#feeRates.proposal() }
+  }
+
+  async #waitBriefly(work: Promise<unknown>): Promise<void> {
+    let cancel: CancelTimer | undefined
+    const tooLate = new Promise<void>((resolve) => {
+      cancel = this.#parts.runtime.timers.after(PLAN_WAIT_MS, resolve)
+    })
+    await Promise.race([work, tooLate])
+    cancel?.()
   }
 
   async judge(_state: ChainState, proposal: PegProposal): Promise<PegJudgement> {
     const { l1Section, feeRate } = proposal
     if (!this.#feeRates.isReasonable(feeRate)) return 'pending'
+    if (isEmptyL1Section(l1Section)) return 'valid'
+    // On another network or branch nothing about L1 is agreed to, whatever it is proved under.
+    const { state } = this.#l1View.health()
+    if (state === 'wrong-network' || state === 'forked') return 'pending'
     // Everything else in a section is proved under its headers, so only they need an opinion.
-    if (isEmptyL1Section(l1Section) || l1Section.headers.length === 0) return 'valid'
-    if (this.#l1View.health().state === 'wrong-network') return 'pending'
+    const last = l1Section.headers.at(-1)
+    if (last === undefined) return 'valid'
     try {
-      const last = l1Section.headers.at(-1) ?? new Uint8Array()
       return (await this.#isBuried(last)) ? 'valid' : 'pending'
-    } catch {
+    } catch (error) {
+      if (!isL1Failure(error)) throw error
       return 'pending'
     }
   }
 
-  /** The last header is enough: the others are its ancestors, and deeper. */
+  /** The last header is enough: the rules have linked the others to it, and they are deeper. */
   async #isBuried(header: Uint8Array): Promise<boolean> {
     const known = await this.#parts.l1.header(headerHash(decodeHeader(header)))
     return known?.inBestChain === true && known.confirmations >= this.#parts.params.peg.l1Depth
   }
 
   hasWork(state: ChainState): boolean {
-    const health = this.#l1View.health()
-    return hasL1Work(state.view, this.#planner, health.state === 'ok' ? health.height : 0)
+    return this.#l1View.health().state === 'ok' && this.#planner.hasWork(state)
   }
 
   onChange(handler: () => void): void {
     this.#handlers.push(handler)
   }
 
-  onCommitted(): void {
+  onCommitted(block: Block): void {
+    if (this.#stopped) return
+    this.#planner.committed(block)
+    const minted = block.l1Section.deposits.flatMap((proof) => {
+      const txid = transactionId(decodeTransaction(proof.transaction))
+      return proof.claims.map(({ vout }) => ({ txid, vout }))
+    })
+    if (minted.length > 0) this.#inBackground('settling', () => this.#opened.book.settle(minted))
     this.#work()
   }
 
   // --- work ---------------------------------------------------------------------------------
 
   #changed(): void {
+    if (this.#stopped) return
     for (const handler of this.#handlers) handler()
+  }
+
+  #l1Changed(): void {
+    this.#changed()
+    this.#work()
   }
 
   #tick(): void {
@@ -231,48 +331,97 @@ class RunningMember implements Member {
   async #passes(): Promise<void> {
     while (this.#workAgain && !this.#stopped) {
       this.#workAgain = false
-      try {
-        await this.#pass()
-      } catch (error) {
-        this.#parts.runtime.log.debug({ error: String(error) }, 'L1 did not answer; later again')
-      }
+      await this.#pass()
     }
   }
 
   async #pass(): Promise<void> {
+    this.#openSigner()
     const health = this.#l1View.health()
     if (health.state !== 'ok') return
-    await this.#feeRates.refresh()
-    const open = [...openBatches(this.#parts.state().view)]
-    const scanned = await this.#opened.watcher.scan(health.height)
-    const looked = await this.#finder.look(open, health.height)
-    // A long catch-up goes on in the next pass.
-    if (!scanned || !looked) this.#workAgain = true
+    const { height, hash } = health
+    const { signed } = this.#opened
+    const { view } = this.#parts.state()
+    const open = [...openBatches(view)]
+    const progress = [
+      await this.#step('scanning', () => this.#watcher.scan(height)),
+      await this.#step('looking for batches', () => this.#finder.look(open, height)),
+      await this.#step('looking back', () => this.#watcher.lookBack()),
+    ]
+    await this.#step('planning', () => this.#planner.prepare({ height, hash }))
     this.#changed()
-    await this.#openSigner()?.update()
-    await this.#opened.signed.broadcast(new Set(open.map((batch) => batch.id)))
+    await this.#step('fee rates', () => this.#feeRates.refresh())
+    await this.#step('signing', async () => this.#signer?.update())
+    await this.#step('sending', () => signed.broadcast(view, hash))
+    if (progress.includes('more')) this.#workSoon()
   }
 
-  #openSigner(): ReleaseSigner | undefined {
+  /** A long catch-up goes on after other work has had its turn. */
+  #workSoon(): void {
+    this.#cancelMore?.()
+    if (this.#stopped) return
+    this.#cancelMore = this.#parts.runtime.timers.after(0, () => this.#work())
+  }
+
+  /** A step of its own: L1 may fail, and is asked again later; anything else is told to the operator. */
+  async #step<T>(name: string, run: () => Promise<T>): Promise<T | undefined> {
+    if (this.#stopped) return undefined
+    try {
+      const result = await run()
+      this.#faults.delete(name)
+      return result
+    } catch (error) {
+      if (isL1Failure(error)) {
+        this.#parts.runtime.log.debug(
+          { step: name, error: error.message },
+          'L1 failed; later again',
+        )
+      } else this.#fault(name, error)
+      return undefined
+    }
+  }
+
+  #fault(name: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    if (this.#faults.get(name) === reason) return
+    this.#faults.set(name, reason)
+    const stack = error instanceof Error ? error.stack : undefined
+    this.#parts.runtime.log.error({ step: name, error: stack ?? reason }, 'a member step failed')
+  }
+
+  #inBackground(name: string, run: () => Promise<void>): void {
+    const work = this.#step(name, run)
+    this.#background.add(work)
+    void work.finally(() => this.#background.delete(work))
+  }
+
+  #openSigner(): void {
     const { ceremony, params, l1, network, runtime, sign } = this.#parts
     const share = ceremony.share()
-    if (this.#signer !== undefined || share === undefined) return this.#signer
+    if (this.#signer !== undefined || share === undefined) return
     this.#signer = createReleaseSigner({
       params,
       share,
       view: () => this.#parts.state().view,
-      maySign: () => !this.#parts.isHalted() && this.#parts.isSynced(),
+      maySign: () => this.#maySign(),
       l1,
       network,
       journal: this.#parts.signingJournal,
       signed: this.#opened.signed,
       runtime,
       sign,
+      onSigned: () => this.#work(),
     })
-    return this.#signer
+  }
+
+  #maySign(): boolean {
+    if (this.#parts.isHalted() || !this.#parts.isSynced()) return false
+    const { state } = this.#l1View.health()
+    return state !== 'wrong-network' && state !== 'forked'
   }
 
   #receive(frame: Uint8Array): void {
+    if (this.#stopped) return
     try {
       const { protocol } = decodeEnvelope(frame)
       if (protocol === 'signing') this.#signer?.receive(frame)

@@ -4,8 +4,9 @@
  */
 
 import { z } from 'zod'
-import { decodeHeader } from '../src/bitcoin/header.ts'
+import { decodeHeader, verifyProofOfWork } from '../src/bitcoin/header.ts'
 import type { ChainParams } from '../src/chain/params.ts'
+import { RETARGET_INTERVAL } from '../src/chain/peg/l1-headers.ts'
 import { hexToBytes, utf8 } from '../src/primitives/bytes.ts'
 import { type Hash32, hash32FromBytes, toXOnlyKey } from '../src/primitives/hashes.ts'
 import { isXOnlyKey } from '../src/primitives/secp256k1.ts'
@@ -64,19 +65,72 @@ export function parseGenesis(json: unknown): Genesis {
   const parsed = genesisSchema.safeParse(json)
   if (!parsed.success) throw new GenesisError(z.prettifyError(parsed.error))
   const genesis = parsed.data
-  const { recovery, feeRateFloor, feeRateCeiling } = genesis.peg
-  const distinct = new Set(genesis.validators).size === genesis.validators.length
-  if (!distinct) throw new GenesisError('validators: a key appears twice')
-  if (genesis.signingThreshold > genesis.validators.length) {
-    throw new GenesisError('signingThreshold: more than there are validators')
-  }
-  if (recovery.threshold > recovery.keys.length) {
-    throw new GenesisError('peg.recovery.threshold: more than there are keys')
-  }
-  if (feeRateFloor > feeRateCeiling) {
-    throw new GenesisError('peg.feeRateFloor: above feeRateCeiling')
-  }
+  checkMembers(genesis)
+  checkCheckpoint(genesis)
+  checkAddressPrefix(genesis)
+  checkPeg(genesis.peg)
   return genesis
+}
+
+function checkMembers({ validators, signingThreshold }: Genesis): void {
+  refuse(new Set(validators).size !== validators.length, 'validators: a key appears twice')
+  // With f faulty members, f must not be able to sign and n - f must.
+  const faulty = Math.floor((validators.length - 1) / 3)
+  refuse(signingThreshold <= faulty, `signingThreshold: ${faulty} faulty members could sign alone`)
+  refuse(
+    signingThreshold > validators.length - faulty,
+    `signingThreshold: ${faulty} absent members could stop the peg`,
+  )
+}
+
+function checkCheckpoint({ l1: { network, checkpoint } }: Genesis): void {
+  const field = 'l1.checkpoint'
+  const header = decodeHeader(hexToBytes(checkpoint.header))
+  refuse(!verifyProofOfWork(header), `${field}.header: no proof of work`)
+  // The next retarget needs the first header of its period.
+  refuse(
+    network !== 'regtest' && checkpoint.height % RETARGET_INTERVAL !== 0,
+    `${field}.height: not a multiple of ${RETARGET_INTERVAL}`,
+  )
+}
+
+/** An address here must not pass for one of Bitcoin's networks, except where coins are play money. */
+function checkAddressPrefix({ addressPrefix, l1 }: Genesis): void {
+  const isTaken = addressPrefix === 'bc' || addressPrefix === 'tb'
+  const isTest = addressPrefix === 'bcrt' && l1.network !== 'regtest'
+  refuse(isTaken || isTest, `addressPrefix: ${addressPrefix} is one of Bitcoin's`)
+}
+
+function checkPeg(peg: Genesis['peg']): void {
+  const { recovery, feeRateFloor, feeRateCeiling } = peg
+  refuse(
+    recovery.threshold > recovery.keys.length,
+    'peg.recovery.threshold: more than there are keys',
+  )
+  refuse(
+    new Set(recovery.keys).size !== recovery.keys.length,
+    'peg.recovery.keys: a key appears twice',
+  )
+  const deepest = Math.max(0, ...peg.depositTiers.map((tier) => tier.extraHeaders)) + peg.l1Depth
+  refuse(
+    recovery.delayBlocks <= deepest,
+    'peg.recovery.delayBlocks: the recovery keys could take a deposit back before it is minted',
+  )
+  refuse(feeRateFloor > feeRateCeiling, 'peg.feeRateFloor: above feeRateCeiling')
+  const lowestFee = Math.ceil((SMALLEST_BATCH_VSIZE * feeRateFloor) / 1000)
+  refuse(
+    peg.minReleaseSats < lowestFee + HIGHEST_DUST_SATS,
+    'peg.minReleaseSats: not enough for the fee at feeRateFloor and an L1 output',
+  )
+}
+
+/** One input, one payment, change: 155 virtual bytes at most. */
+const SMALLEST_BATCH_VSIZE = 155
+/** Of a P2PKH output. */
+const HIGHEST_DUST_SATS = 546
+
+function refuse(condition: boolean, message: string): void {
+  if (condition) throw new GenesisError(message)
 }
 
 /** Tagged hash of the canonical genesis file. */
@@ -99,7 +153,6 @@ function canonicalJson(value: unknown): string {
 export function chainParams(genesis: Genesis): ChainParams {
   const { peg } = genesis
   const header = hexToBytes(genesis.l1.checkpoint.header)
-  decodeHeader(header)
   const id = chainId(genesis)
   return {
     name: genesis.name,

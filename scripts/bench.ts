@@ -6,7 +6,7 @@
 
 import { installSecp256k1Backend } from '../src/primitives/secp256k1.ts'
 import { chooseSecp256k1Backend } from '../src/runtime/secp256k1-backend.ts'
-import { type Benchmark, optionReader } from './bench/benchmark.ts'
+import { type Benchmark, BenchmarkError, optionReader } from './bench/benchmark.ts'
 import { blockBenchmark } from './bench/block-benchmark.ts'
 import { CommandLineError, parseCommandLine, usage } from './bench/command-line.ts'
 import { devnetBenchmark } from './bench/devnet-benchmark.ts'
@@ -28,7 +28,7 @@ async function main(argv: readonly string[]): Promise<void> {
   installSecp256k1Backend(chooseSecp256k1Backend())
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => interrupted.abort(new CommandLineError('interrupted')))
+    process.once(signal, () => interrupted.abort(new BenchmarkError('interrupted')))
   }
   const machine = describeMachine()
   const startedMs = performance.now()

@@ -42,7 +42,18 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
       'src/simulator',
     ],
   ],
-  ['scripts', ['src/cli', 'src/runtime', 'src/primitives']],
+  [
+    'scripts',
+    [
+      'src/primitives',
+      'src/runtime',
+      'src/bitcoin',
+      'src/chain',
+      'genesis',
+      'federation',
+      'src/cli',
+    ],
+  ],
 ])
 
 /** Outside package (or prefix ending in /) → folders that may use it. */

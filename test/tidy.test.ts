@@ -45,7 +45,7 @@ describe('every source file', () => {
 
 describe('every test', () => {
   it('stands where the code it tests stands', () => {
-    const free = /^test\/(?:scenarios|end-to-end|acceptance)\//
+    const free = /^test\/(?:scenarios|end-to-end|acceptance|attacks)\//
     const lost = tests.filter((file) => {
       if (free.test(file) || dirname(file) === 'test') return false
       const inner = relative('test', dirname(file))

@@ -1,149 +1,326 @@
 /**
- * What a member knows of deposits before the chain does: the recipients whose addresses it watches
- * and the L1 outputs that pay them. Kept in a key-value store of the member's own; losing it loses
- * no money, since anybody can name a deposit again (`claim`).
+ * What a member knows of deposits before the chain does: the recipients whose addresses it watches,
+ * the L1 outputs that pay them, and the L1 blocks that it has read. Kept in a key-value store of the
+ * member's own; losing it loses no money, since anybody can name a deposit again (`claim`).
+ *
+ * Everything is bounded. Of registrations the oldest that nobody has paid makes room, those that came
+ * by gossip first, so that a flood from outside cannot take the place of what was asked for here. Of
+ * minted deposits the newest stay; the chain itself holds them all.
  */
 
+import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import { bytesToHex } from '../../src/primitives/bytes.ts'
+import type { BlockHash } from '../../src/primitives/hashes.ts'
+import type { KeyValueStore, Write } from '../../src/runtime/runtime.ts'
 import {
-  encodeOutPoint,
-  type OutPoint,
-  outPointKey,
-  readOutPoint,
-} from '../../src/bitcoin/transaction.ts'
-import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
-import { decodeAll, encodeWith } from '../../src/primitives/codec.ts'
-import { decodeSats, type Sats } from '../../src/primitives/units.ts'
-import type { KeyValueStore } from '../../src/runtime/runtime.ts'
+  decodeDeposit,
+  decodeRegistration,
+  decodeScanned,
+  depositKey,
+  encodeDeposit,
+  encodeRegistration,
+  encodeScanned,
+  type Registration,
+  type RegistrationOrigin,
+  ROW,
+  registrationKey,
+  rowRange,
+  type SeenDeposit,
+  type StoredRegistration,
+  scannedKey,
+} from './deposit-records.ts'
 
-/** A deposit address under watch. */
-export interface Registration {
-  readonly keyEpoch: number
-  readonly recipient: Uint8Array
-  /** The address's output script on L1. */
-  readonly script: Uint8Array
+export interface ScannedBlock {
+  readonly height: number
+  readonly hash: BlockHash
 }
 
-/** An L1 output that pays a watched address, in the block where it was last seen. */
-export interface SeenDeposit {
-  readonly outPoint: OutPoint
-  readonly value: Sats
-  readonly keyEpoch: number
-  readonly recipient: Uint8Array
-  readonly script: Uint8Array
-  readonly l1Height: number
-  /** In its block. */
-  readonly position: number
+export interface DepositBookLimits {
+  /** About 400 bytes each in memory. */
+  readonly registrationsMax: number
+  /** Deposits not yet minted, about 500 bytes each. Every one costs its sender an L1 output. */
+  readonly waitingMax: number
+  /** Minted deposits that are still shown from here. */
+  readonly mintedMax: number
+  /** Hashes of blocks read, to find where a reorganisation began. */
+  readonly scannedMax: number
 }
 
-const REGISTRATION = 0x01
-const DEPOSIT = 0x02
-const CURSOR = Uint8Array.of(0x03)
-const SCRIPT_BYTES_MAX = 42
-/** About 300 bytes each in memory. Past this a node refuses to register more. */
-const REGISTRATIONS_MAX = 200_000
+export const DEPOSIT_BOOK_LIMITS: DepositBookLimits = {
+  registrationsMax: 200_000,
+  waitingMax: 200_000,
+  mintedMax: 10_000,
+  scannedMax: 2_016,
+}
+
+export interface DepositBookOptions {
+  /** Does the chain hold this deposit's mint? Asked at opening. */
+  readonly isMinted: (outPoint: OutPoint) => boolean
+  readonly limits?: DepositBookLimits
+}
 
 export interface DepositBook {
+  /** By output script in hex. */
   readonly registrations: ReadonlyMap<string, Registration>
-  readonly deposits: ReadonlyMap<string, SeenDeposit>
-  /** Last L1 height that has been scanned. */
-  cursor(): number | undefined
-  /** False when it was known already or the book is full. */
-  register(registration: Registration): Promise<boolean>
-  /** Adds what a scan found and moves the cursor, in one batch. */
-  record(deposits: readonly SeenDeposit[], cursor: number | undefined): Promise<void>
-  forget(outPoint: OutPoint): Promise<void>
+  /** Seen and not minted, by outpoint. */
+  readonly waiting: ReadonlyMap<string, SeenDeposit>
+  /** Newest of the minted, by outpoint; oldest first. */
+  readonly minted: ReadonlyMap<string, SeenDeposit>
+  /** Grows with every change of deposits. */
+  revision(): number
+  /** Those of one recipient, in no order. */
+  depositsOf(recipient: Uint8Array): readonly SeenDeposit[]
+  /** The highest block that has been read. */
+  cursor(): ScannedBlock | undefined
+  scannedHash(height: number): BlockHash | undefined
+  /** Resolves when it is on disk; `full` when nothing could make room. */
+  register(
+    registration: Registration,
+    origin: RegistrationOrigin,
+  ): Promise<'added' | 'known' | 'full'>
+  /** Registrations for which earlier blocks are still to be read, oldest first. */
+  awaitingLookBack(): readonly Registration[]
+  lookedBack(scripts: Iterable<string>): Promise<void>
+  /** Adds what a block holds and, when it was the next one, that it has been read. Returns the new. */
+  record(
+    found: readonly SeenDeposit[],
+    scanned: ScannedBlock | undefined,
+  ): Promise<readonly SeenDeposit[]>
+  /** L1 replaced the blocks above this height: forgets what they held. */
+  rewind(height: number): Promise<void>
+  /** The chain has minted these. */
+  settle(outPoints: readonly OutPoint[]): Promise<void>
 }
 
-export async function openDepositBook(store: KeyValueStore): Promise<DepositBook> {
-  const registrations = new Map<string, Registration>()
-  const deposits = new Map<string, SeenDeposit>()
-  for await (const [, value] of store.range(Uint8Array.of(REGISTRATION), Uint8Array.of(DEPOSIT))) {
-    const registration = decodeRegistration(value)
-    registrations.set(bytesToHex(registration.script), registration)
-  }
-  for await (const [, value] of store.range(Uint8Array.of(DEPOSIT), CURSOR)) {
-    const deposit = decodeDeposit(value)
-    deposits.set(outPointKey(deposit.outPoint), deposit)
-  }
-  const stored = store.get(CURSOR)
-  let cursor = stored === undefined ? undefined : decodeAll(stored, (reader) => reader.u32())
+/** Throws what the store throws, DecodeError for damaged rows. */
+export async function openDepositBook(
+  store: KeyValueStore,
+  options: DepositBookOptions,
+): Promise<DepositBook> {
+  const book = new Book(store, options.limits ?? DEPOSIT_BOOK_LIMITS)
+  await book.load(options.isMinted)
+  return book
+}
 
+class Book implements DepositBook {
+  readonly registrations = new Map<string, StoredRegistration>()
+  readonly waiting = new Map<string, SeenDeposit>()
+  readonly minted = new Map<string, SeenDeposit>()
+  readonly #store: KeyValueStore
+  readonly #limits: DepositBookLimits
+  /** Registrations that nobody has paid, oldest first: these may make room. */
+  readonly #unpaid = { heard: new Set<string>(), asked: new Set<string>() }
+  readonly #awaiting = new Map<string, StoredRegistration>()
+  readonly #byRecipient = new Map<string, Set<string>>()
+  readonly #scanned = new Map<number, BlockHash>()
+  #cursor: ScannedBlock | undefined
+  #sequence = 0
+  #revision = 0
+
+  constructor(store: KeyValueStore, limits: DepositBookLimits) {
+    this.#store = store
+    this.#limits = limits
+  }
+
+  async load(isMinted: (outPoint: OutPoint) => boolean): Promise<void> {
+    const stored: StoredRegistration[] = []
+    for await (const [, value] of this.#store.range(...rowRange(ROW.registration))) {
+      stored.push(decodeRegistration(value))
+    }
+    for (const registration of stored.toSorted((a, b) => a.sequence - b.sequence)) {
+      this.#addRegistration(registration)
+    }
+    const deposits: SeenDeposit[] = []
+    for await (const [, value] of this.#store.range(...rowRange(ROW.deposit))) {
+      deposits.push(decodeDeposit(value))
+    }
+    for (const deposit of deposits.toSorted((a, b) => a.l1Height - b.l1Height)) {
+      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? this.minted : this.waiting)
+    }
+    for await (const [key, value] of this.#store.range(...rowRange(ROW.scanned))) {
+      const [height, hash] = decodeScanned(key, value)
+      this.#scanned.set(height, hash)
+      this.#cursor = { height, hash }
+    }
+  }
+
+  revision(): number {
+    return this.#revision
+  }
+
+  depositsOf(recipient: Uint8Array): readonly SeenDeposit[] {
+    const keys = this.#byRecipient.get(bytesToHex(recipient)) ?? []
+    return [...keys].flatMap((key) => this.waiting.get(key) ?? this.minted.get(key) ?? [])
+  }
+
+  cursor(): ScannedBlock | undefined {
+    return this.#cursor
+  }
+
+  scannedHash(height: number): BlockHash | undefined {
+    return this.#scanned.get(height)
+  }
+
+  // --- registrations ------------------------------------------------------------------------
+
+  async register(
+    registration: Registration,
+    origin: RegistrationOrigin,
+  ): Promise<'added' | 'known' | 'full'> {
+    const script = bytesToHex(registration.script)
+    if (this.registrations.has(script)) {
+      // Asked for again: it is wanted, so it becomes the last to make room.
+      for (const set of [this.#unpaid.heard, this.#unpaid.asked]) {
+        if (origin === 'asked' && set.delete(script)) this.#unpaid.asked.add(script)
+      }
+      return 'known'
+    }
+    const rows: Write[] = []
+    if (this.registrations.size >= this.#limits.registrationsMax) {
+      const evicted = this.#evict(origin)
+      if (evicted === undefined) return 'full'
+      rows.push({ kind: 'delete', key: registrationKey(evicted.script) })
+    }
+    const stored = { ...registration, sequence: this.#sequence, origin, lookedBack: false }
+    this.#addRegistration(stored)
+    rows.push(registrationRow(stored))
+    await this.#store.write(rows, { sync: true })
+    return 'added'
+  }
+
+  #addRegistration(registration: StoredRegistration): void {
+    const script = bytesToHex(registration.script)
+    this.registrations.set(script, registration)
+    this.#unpaid[registration.origin].add(script)
+    if (!registration.lookedBack) this.#awaiting.set(script, registration)
+    this.#sequence = Math.max(this.#sequence, registration.sequence + 1)
+  }
+
+  /** The oldest that nobody has paid; gossip never takes the place of what was asked for here. */
+  #evict(by: RegistrationOrigin): StoredRegistration | undefined {
+    const { heard, asked } = this.#unpaid
+    const [script] = heard.size > 0 || by === 'heard' ? heard : asked
+    const registration = script === undefined ? undefined : this.registrations.get(script)
+    if (script === undefined || registration === undefined) return undefined
+    this.registrations.delete(script)
+    this.#awaiting.delete(script)
+    heard.delete(script)
+    asked.delete(script)
+    return registration
+  }
+
+  awaitingLookBack(): readonly Registration[] {
+    return [...this.#awaiting.values()]
+  }
+
+  async lookedBack(scripts: Iterable<string>): Promise<void> {
+    const rows: Write[] = []
+    for (const script of scripts) {
+      const registration = this.#awaiting.get(script)
+      if (registration === undefined) continue
+      const done = { ...registration, lookedBack: true }
+      this.#awaiting.delete(script)
+      this.registrations.set(script, done)
+      rows.push(registrationRow(done))
+    }
+    if (rows.length > 0) await this.#store.write(rows, { sync: false })
+  }
+
+  // --- deposits -----------------------------------------------------------------------------
+
+  async record(
+    found: readonly SeenDeposit[],
+    scanned: ScannedBlock | undefined,
+  ): Promise<readonly SeenDeposit[]> {
+    const rows: Write[] = []
+    const fresh: SeenDeposit[] = []
+    for (const deposit of found) {
+      const key = outPointKey(deposit.outPoint)
+      if (this.minted.has(key)) continue
+      const isNew = !this.waiting.has(key)
+      if (isNew && this.waiting.size >= this.#limits.waitingMax) continue
+      if (isNew) fresh.push(deposit)
+      this.#addDeposit(deposit, this.waiting)
+      rows.push({ kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) })
+    }
+    if (scanned !== undefined) rows.push(...this.#addScanned(scanned))
+    if (rows.length > 0) await this.#store.write(rows, { sync: false })
+    return fresh
+  }
+
+  #addDeposit(deposit: SeenDeposit, to: Map<string, SeenDeposit>): void {
+    const key = outPointKey(deposit.outPoint)
+    to.set(key, deposit)
+    const recipient = bytesToHex(deposit.recipient)
+    const keys = this.#byRecipient.get(recipient) ?? new Set()
+    this.#byRecipient.set(recipient, keys.add(key))
+    const script = bytesToHex(deposit.script)
+    this.#unpaid.heard.delete(script)
+    this.#unpaid.asked.delete(script)
+    this.#revision += 1
+  }
+
+  #forgetDeposit(deposit: SeenDeposit): Write {
+    const key = outPointKey(deposit.outPoint)
+    this.waiting.delete(key)
+    this.minted.delete(key)
+    const recipient = bytesToHex(deposit.recipient)
+    const keys = this.#byRecipient.get(recipient)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#byRecipient.delete(recipient)
+    this.#revision += 1
+    return { kind: 'delete', key: depositKey(deposit.outPoint) }
+  }
+
+  #addScanned({ height, hash }: ScannedBlock): readonly Write[] {
+    const rows: Write[] = [{ kind: 'put', key: scannedKey(height), value: encodeScanned(hash) }]
+    this.#scanned.set(height, hash)
+    this.#cursor = { height, hash }
+    for (const old of this.#scanned.keys()) {
+      if (this.#scanned.size <= this.#limits.scannedMax) break
+      this.#scanned.delete(old)
+      rows.push({ kind: 'delete', key: scannedKey(old) })
+    }
+    return rows
+  }
+
+  async rewind(height: number): Promise<void> {
+    const rows: Write[] = []
+    for (const deposit of this.waiting.values()) {
+      if (deposit.l1Height > height) rows.push(this.#forgetDeposit(deposit))
+    }
+    for (const scanned of this.#scanned.keys()) {
+      if (scanned <= height) continue
+      this.#scanned.delete(scanned)
+      rows.push({ kind: 'delete', key: scannedKey(scanned) })
+    }
+    const top = [...this.#scanned].at(-1)
+    this.#cursor = top === undefined ? undefined : { height: top[0], hash: top[1] }
+    if (rows.length > 0) await this.#store.write(rows, { sync: false })
+  }
+
+  async settle(outPoints: readonly OutPoint[]): Promise<void> {
+    for (const outPoint of outPoints) {
+      const key = outPointKey(outPoint)
+      const deposit = this.waiting.get(key)
+      if (deposit === undefined) continue
+      this.waiting.delete(key)
+      this.minted.set(key, deposit)
+      this.#revision += 1
+    }
+    const rows: Write[] = []
+    for (const deposit of this.minted.values()) {
+      if (this.minted.size <= this.#limits.mintedMax) break
+      rows.push(this.#forgetDeposit(deposit))
+    }
+    if (rows.length > 0) await this.#store.write(rows, { sync: false })
+  }
+}
+
+function registrationRow(registration: StoredRegistration): Write {
   return {
-    registrations,
-    deposits,
-    cursor: () => cursor,
-    async register(registration) {
-      const key = bytesToHex(registration.script)
-      if (registrations.has(key) || registrations.size >= REGISTRATIONS_MAX) return false
-      registrations.set(key, registration)
-      const row = {
-        kind: 'put',
-        key: concatBytes(Uint8Array.of(REGISTRATION), registration.script),
-        value: encodeRegistration(registration),
-      } as const
-      await store.write([row], { sync: true })
-      return true
-    },
-    async record(found, next) {
-      const rows = found.map((deposit) => {
-        deposits.set(outPointKey(deposit.outPoint), deposit)
-        return {
-          kind: 'put',
-          key: depositKey(deposit.outPoint),
-          value: encodeDeposit(deposit),
-        } as const
-      })
-      const cursorRow = (height: number) =>
-        ({ kind: 'put', key: CURSOR, value: encodeWith((w) => w.u32(height)) }) as const
-      await store.write(next === undefined ? rows : [...rows, cursorRow(next)], { sync: false })
-      if (next !== undefined) cursor = next
-    },
-    async forget(outPoint) {
-      deposits.delete(outPointKey(outPoint))
-      await store.write([{ kind: 'delete', key: depositKey(outPoint) }], { sync: false })
-    },
+    kind: 'put',
+    key: registrationKey(registration.script),
+    value: encodeRegistration(registration),
   }
-}
-
-function depositKey(outPoint: OutPoint): Uint8Array {
-  return concatBytes(Uint8Array.of(DEPOSIT), encodeOutPoint(outPoint))
-}
-
-function encodeRegistration(registration: Registration): Uint8Array {
-  return encodeWith((writer) => {
-    writer.u32(registration.keyEpoch).varBytes(registration.recipient).varBytes(registration.script)
-  })
-}
-
-function decodeRegistration(bytes: Uint8Array): Registration {
-  return decodeAll(bytes, (reader) => ({
-    keyEpoch: reader.u32(),
-    recipient: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
-    script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
-  }))
-}
-
-function encodeDeposit(deposit: SeenDeposit): Uint8Array {
-  return encodeWith((writer) => {
-    writer
-      .bytes(encodeOutPoint(deposit.outPoint))
-      .u64(deposit.value)
-      .u32(deposit.keyEpoch)
-      .varBytes(deposit.recipient)
-      .varBytes(deposit.script)
-      .u32(deposit.l1Height)
-      .u32(deposit.position)
-  })
-}
-
-function decodeDeposit(bytes: Uint8Array): SeenDeposit {
-  return decodeAll(bytes, (reader) => ({
-    outPoint: readOutPoint(reader),
-    value: decodeSats(reader.u64()),
-    keyEpoch: reader.u32(),
-    recipient: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
-    script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
-    l1Height: reader.u32(),
-    position: reader.u32(),
-  }))
 }

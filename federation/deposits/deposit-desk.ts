@@ -2,19 +2,26 @@
  * The user's side of deposits: hands out addresses, takes claims, tells how each deposit stands. An
  * address is given out only while this node is in sync and the peg is open, so that it cannot be a
  * dead key's; the client recomputes it from the chain anyway.
+ *
+ * Anybody may ask, so everything that costs work is counted: new addresses per minute, gossip per peer
+ * and minute, one claim at a time with a few waiting.
  */
 
-import type { OutPoint } from '../../src/bitcoin/transaction.ts'
+import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
+import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { extraHeadersFor, findClaimHeight, isRecipient } from '../../src/chain/peg/deposits.ts'
-import { activeKeyEpoch, depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
+import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
 import { ok, type Rejection, type Result, reject } from '../../src/primitives/result.ts'
 import type { GossipVerdict, Network, PeerId, Runtime } from '../../src/runtime/runtime.ts'
+import { isL1Failure } from '../l1-failure.ts'
 import type { L1View } from '../l1-view.ts'
-import type { DepositBook, Registration, SeenDeposit } from './deposit-book.ts'
+import { type Allowance, createAllowance } from './allowance.ts'
+import type { DepositBook } from './deposit-book.ts'
+import type { Registration, SeenDeposit } from './deposit-records.ts'
 import type { DepositWatcher } from './deposit-watcher.ts'
 import { decodeRegistrationMessage, encodeRegistrationMessage } from './registration-message.ts'
 
@@ -35,6 +42,10 @@ export interface DepositDesk {
   claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>>
   /** Newest first; all recipients when none is given. */
   reports(recipient: Uint8Array | undefined, limit: number): readonly DepositReport[]
+  /** Tells the other members of an address that has been paid: they may not have heard of it. */
+  tellOthers(deposit: SeenDeposit): void
+  /** Resolves when no work is under way; nothing is taken any more. */
+  stop(): Promise<void>
 }
 
 export interface DeskParts {
@@ -42,40 +53,117 @@ export interface DeskParts {
   readonly view: () => StateView
   readonly isSynced: () => boolean
   readonly book: DepositBook
-  readonly watcher: DepositWatcher
-  readonly l1View: L1View
+  readonly watcher: Pick<DepositWatcher, 'claim'>
+  readonly l1View: Pick<L1View, 'health'>
   readonly network: Pick<Network, 'publish' | 'onGossip'>
   readonly runtime: Runtime
 }
 
-/** Registrations that one peer may gossip in a minute; more are ignored. */
-const REGISTRATIONS_PER_MINUTE = 600
+/** An address costs several milliseconds of curve arithmetic, so these are counted before. */
+const HEARD_PER_PEER_AND_MINUTE = 120
+/** Of all peers together. */
+const HEARD_PER_MINUTE = 600
+/** Through this node's own API; addresses given lately are remembered and free. */
+const ASKED_PER_MINUTE = 120
+const REMEMBERED_MAX = 1_000
+/** A claim costs an address, a question to L1 and perhaps a block to read. */
+const CLAIMS_PER_MINUTE = 120
+const CLAIMS_WAITING_MAX = 8
 
 export function createDepositDesk(parts: DeskParts): DepositDesk {
-  const { params, book, watcher, l1View } = parts
-  const allowance = createAllowance(parts.runtime)
+  return new Desk(parts)
+}
 
-  function l1Height(): number | undefined {
-    const health = l1View.health()
-    return health.state === 'ok' ? health.height : undefined
+class Desk implements DepositDesk {
+  readonly #parts: DeskParts
+  readonly #heardFrom: Allowance
+  readonly #heard: Allowance
+  readonly #asked: Allowance
+  readonly #claimed: Allowance
+  /** Addresses given lately, by epoch and recipient; the oldest go first. */
+  readonly #given = new Map<string, Registration>()
+  readonly #work = new Set<Promise<unknown>>()
+  #claims: Promise<unknown> = Promise.resolve()
+  #claimsWaiting = 0
+  #stopped = false
+  #newest: { readonly revision: number; readonly deposits: readonly SeenDeposit[] } | undefined
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts
+    const { clock } = parts.runtime
+    this.#heardFrom = createAllowance(clock, HEARD_PER_PEER_AND_MINUTE)
+    this.#heard = createAllowance(clock, HEARD_PER_MINUTE)
+    this.#asked = createAllowance(clock, ASKED_PER_MINUTE)
+    this.#claimed = createAllowance(clock, CLAIMS_PER_MINUTE)
+    parts.network.onGossip('federation', (from, payload) => this.#judge(from, payload))
   }
 
-  function registrationFor(keyEpoch: number, recipient: Uint8Array): Registration | undefined {
-    const epoch = findKeyEpoch(parts.view(), keyEpoch)
-    if (epoch === undefined) return undefined
-    return { keyEpoch, recipient, script: depositScriptOf(params, epoch, recipient) }
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.allSettled(this.#work)
   }
 
-  parts.network.onGossip('federation', judge)
+  // --- addresses ----------------------------------------------------------------------------
 
-  function judge(from: PeerId, payload: Uint8Array): GossipVerdict {
-    if (!allowance.take(from)) return 'ignore'
+  request(recipient: Uint8Array): Promise<Result<Registration, Rejection>> {
+    return this.#track(this.#request(recipient.slice()))
+  }
+
+  async #request(recipient: Uint8Array): Promise<Result<Registration, Rejection>> {
+    const { view, isSynced, book } = this.#parts
+    if (!isRecipient(recipient)) {
+      return reject('bad-recipient', 'invalid', 'pay to a P2WPKH, P2WSH or P2TR address')
+    }
+    if (this.#stopped) return reject('not-synced', 'premature', 'this node is stopping')
+    if (!isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
+    const { keyEpochCount } = getPegBooks(view())
+    if (keyEpochCount === 0) return reject('peg-closed', 'premature', 'no key has been made yet')
+    const registration = this.#addressFor(keyEpochCount - 1, recipient)
+    if (registration === undefined) {
+      return reject('busy', 'premature', 'too many new addresses at once; ask again in a minute')
+    }
+    if ((await book.register(registration, 'asked')) === 'full') {
+      return reject('busy', 'premature', 'this node watches as many addresses as it can')
+    }
+    // Known ones too: another member may have been away when it was told.
+    await this.#publish(registration)
+    return ok(registration)
+  }
+
+  /** Undefined when too many have been computed lately. */
+  #addressFor(keyEpoch: number, recipient: Uint8Array): Registration | undefined {
+    const name = `${keyEpoch} ${bytesToHex(recipient)}`
+    const given = this.#given.get(name)
+    if (given !== undefined) return given
+    if (!this.#asked.take('all')) return undefined
+    const registration = this.#registrationFor(keyEpoch, recipient)
+    if (registration === undefined) return undefined
+    this.#given.set(name, registration)
+    const [oldest] = this.#given.keys()
+    if (this.#given.size > REMEMBERED_MAX && oldest !== undefined) this.#given.delete(oldest)
+    return registration
+  }
+
+  async #publish(registration: Registration): Promise<void> {
+    const message = encodeRegistrationMessage(registration)
+    await this.#parts.network.publish('federation', message).catch((error: unknown) => {
+      this.#parts.runtime.log.debug({ error: String(error) }, 'a registration was not gossiped')
+    })
+  }
+
+  tellOthers({ keyEpoch, recipient, script }: SeenDeposit): void {
+    if (!this.#stopped) void this.#track(this.#publish({ keyEpoch, recipient, script }))
+  }
+
+  #judge(from: PeerId, payload: Uint8Array): GossipVerdict {
+    if (this.#stopped) return 'ignore'
     try {
       const { keyEpoch, recipient } = decodeRegistrationMessage(payload)
-      const registration = registrationFor(keyEpoch, recipient.slice())
+      if (!this.#heardFrom.take(from) || !this.#heard.take('all')) return 'ignore'
+      const registration = this.#registrationFor(keyEpoch, recipient.slice())
       if (registration === undefined) return 'ignore'
-      if (book.registrations.has(bytesToHex(registration.script))) return 'ignore'
-      watchQuietly(registration)
+      if (this.#parts.book.registrations.has(bytesToHex(registration.script))) return 'ignore'
+      void this.#track(this.#hear(registration))
       return 'accept'
     } catch (error) {
       if (error instanceof DecodeError) return 'reject'
@@ -83,112 +171,134 @@ export function createDepositDesk(parts: DeskParts): DepositDesk {
     }
   }
 
-  function watchQuietly(registration: Registration): void {
-    watcher.watch(registration, l1Height() ?? 0).catch((error: unknown) => {
-      parts.runtime.log.warn({ error: String(error) }, 'could not look back for a new address')
+  async #hear(registration: Registration): Promise<void> {
+    await this.#parts.book.register(registration, 'heard').catch((error: unknown) => {
+      this.#parts.runtime.log.error({ error: String(error) }, 'the deposit book cannot be written')
     })
   }
 
-  async function request(recipient: Uint8Array): Promise<Result<Registration, Rejection>> {
-    if (!isRecipient(recipient)) {
-      return reject('bad-recipient', 'invalid', 'pay to a P2WPKH, P2WSH or P2TR address')
-    }
-    if (!parts.isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
-    const epoch = activeKeyEpoch(parts.view())
-    if (epoch === undefined) return reject('peg-closed', 'premature', 'no key has been made yet')
-    const registration = {
-      keyEpoch: epoch.epoch,
-      recipient,
-      script: depositScriptOf(params, epoch, recipient),
-    }
-    const known = book.registrations.has(bytesToHex(registration.script))
-    if (!known) await watcher.watch(registration, l1Height() ?? 0)
-    await parts.network.publish('federation', encodeRegistrationMessage(registration))
-    return ok(registration)
+  #registrationFor(keyEpoch: number, recipient: Uint8Array): Registration | undefined {
+    const { params, view } = this.#parts
+    const epoch = findKeyEpoch(view(), keyEpoch)
+    if (epoch === undefined) return undefined
+    return { keyEpoch, recipient, script: depositScriptOf(params, epoch, recipient) }
   }
 
-  async function claim(
-    outPoint: OutPoint,
-    recipient: Uint8Array,
-  ): Promise<Result<void, Rejection>> {
-    const height = l1Height()
-    if (height === undefined) return reject('l1-unavailable', 'premature', 'waiting for L1')
-    if (findClaimHeight(parts.view(), outPoint) !== undefined) {
-      return reject('deposit-already-minted')
-    }
-    for (let epoch = 0; ; epoch++) {
-      const registration = registrationFor(epoch, recipient)
-      if (registration === undefined) break
-      if (!(await watcher.claim(outPoint, registration, height))) continue
-      await parts.network.publish('federation', encodeRegistrationMessage(registration))
-      return ok(undefined)
-    }
-    return reject('deposit-not-found', 'missing', 'no confirmed output pays this recipient there')
-  }
+  // --- claims -------------------------------------------------------------------------------
 
-  function reports(recipient: Uint8Array | undefined, limit: number): readonly DepositReport[] {
-    const deposits = [...book.deposits.values()].filter(
-      (deposit) => recipient === undefined || equalBytes(deposit.recipient, recipient),
+  async claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>> {
+    const { book, l1View, view } = this.#parts
+    if (!isRecipient(recipient)) return reject('bad-recipient')
+    if (findClaimHeight(view(), outPoint) !== undefined) return reject('deposit-already-minted')
+    const known = book.waiting.get(outPointKey(outPoint))
+    if (known !== undefined && equalBytes(known.recipient, recipient)) return ok(undefined)
+    if (l1View.health().state !== 'ok') {
+      return reject('l1-unavailable', 'premature', 'waiting for L1')
+    }
+    const isFull = this.#stopped || this.#claimsWaiting >= CLAIMS_WAITING_MAX
+    if (isFull || !this.#claimed.take('all')) {
+      return reject('busy', 'premature', 'other claims are being looked at; try again')
+    }
+    this.#claimsWaiting += 1
+    const mine = this.#claims.then(() => this.#claim(outPoint, recipient.slice()))
+    this.#claims = mine.catch(() => undefined)
+    return this.#track(
+      mine.finally(() => {
+        this.#claimsWaiting -= 1
+      }),
     )
-    return deposits
-      .toSorted((a, b) => b.l1Height - a.l1Height || b.position - a.position)
-      .slice(0, limit)
-      .map(report)
   }
 
-  function report(deposit: SeenDeposit): DepositReport {
-    const mintHeight = findClaimHeight(parts.view(), deposit.outPoint)
-    const extra = extraHeadersFor(params, deposit.value, deposit.position)
-    // One deeper than validators demand, as proposers go.
-    const requiredConfirmations = params.peg.l1Depth + 1 + extra
-    const tip = l1Height() ?? deposit.l1Height
-    const confirmations = Math.max(0, tip - deposit.l1Height + 1)
-    return {
-      deposit,
-      confirmations,
-      requiredConfirmations,
-      mintHeight,
-      status: statusOf(deposit, mintHeight, confirmations >= requiredConfirmations),
+  async #claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>> {
+    const { watcher, view } = this.#parts
+    const candidates: Registration[] = []
+    for (let epoch = 0; epoch < getPegBooks(view()).keyEpochCount; epoch++) {
+      const registration = this.#registrationFor(epoch, recipient)
+      if (registration !== undefined) candidates.push(registration)
     }
+    try {
+      const outcome = await watcher.claim(outPoint, candidates)
+      if (outcome === 'found') return ok(undefined)
+      if (outcome === 'block-unavailable') {
+        const detail = 'the L1 node of this member has pruned that block; ask another member'
+        return reject('deposit-block-unavailable', 'missing', detail)
+      }
+    } catch (error) {
+      if (!isL1Failure(error)) throw error
+      return reject('l1-unavailable', 'premature', 'waiting for L1')
+    }
+    const detail = 'no confirmed unspent output there pays the deposit address of this recipient'
+    return reject('deposit-not-found', 'missing', detail)
   }
 
-  function statusOf(
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled = Promise.allSettled([work])
+    this.#work.add(settled)
+    void settled.then(() => this.#work.delete(settled))
+    return work
+  }
+
+  // --- reports ------------------------------------------------------------------------------
+
+  reports(recipient: Uint8Array | undefined, limit: number): readonly DepositReport[] {
+    const { book } = this.#parts
+    const deposits =
+      recipient === undefined ? this.#newestDeposits() : newestFirst(book.depositsOf(recipient))
+    const sums = new Map<string, bigint>()
+    return deposits.slice(0, limit).map((deposit) => this.#report(deposit, sums))
+  }
+
+  /** Sorted once for each change, however often it is asked for. */
+  #newestDeposits(): readonly SeenDeposit[] {
+    const { book } = this.#parts
+    const revision = book.revision()
+    if (this.#newest?.revision !== revision) {
+      const all = newestFirst([...book.waiting.values(), ...book.minted.values()])
+      this.#newest = { revision, deposits: all }
+    }
+    return this.#newest.deposits
+  }
+
+  #report(deposit: SeenDeposit, sums: Map<string, bigint>): DepositReport {
+    const { params, view, l1View } = this.#parts
+    const mintHeight = findClaimHeight(view(), deposit.outPoint)
+    // One deeper than validators demand, as proposers go.
+    const extra = extraHeadersFor(params, deposit.value, deposit.position)
+    const requiredConfirmations = params.peg.l1Depth + 1 + extra
+    const health = l1View.health()
+    const tip = health.state === 'ok' ? health.height : deposit.l1Height
+    const confirmations = Math.max(0, tip - deposit.l1Height + 1)
+    const isDeep = confirmations >= requiredConfirmations
+    const status = this.#statusOf(deposit, mintHeight, isDeep, sums)
+    return { deposit, confirmations, requiredConfirmations, mintHeight, status }
+  }
+
+  #statusOf(
     deposit: SeenDeposit,
     mintHeight: number | undefined,
     isDeep: boolean,
+    sums: Map<string, bigint>,
   ): DepositStatus {
+    const { minDepositSats } = this.#parts.params.peg
     if (mintHeight !== undefined) return 'minted'
-    if (!isDeep) return 'confirming'
-    const waiting = [...book.deposits.values()].filter(
-      (other) =>
-        equalBytes(other.script, deposit.script) &&
-        findClaimHeight(parts.view(), other.outPoint) === undefined,
-    )
-    const sum = waiting.reduce((total, other) => total + other.value, 0n)
-    return sum < params.peg.minDepositSats ? 'below-minimum' : 'confirming'
+    if (!isDeep || deposit.value >= minDepositSats) return 'confirming'
+    const address = bytesToHex(deposit.script)
+    const sum = sums.get(address) ?? this.#waitingSum(deposit)
+    sums.set(address, sum)
+    return sum < minDepositSats ? 'below-minimum' : 'confirming'
   }
 
-  return { request, claim, reports }
-}
-
-interface Allowance {
-  take(peer: PeerId): boolean
-}
-
-/** A count per peer that starts anew every minute. */
-function createAllowance(runtime: Runtime): Allowance {
-  let used = new Map<PeerId, number>()
-  let minute = 0
-  return {
-    take(peer) {
-      const now = Math.floor(runtime.clock.monotonicMs() / 60_000)
-      if (now !== minute) {
-        minute = now
-        used = new Map()
-      }
-      const count = used.get(peer) ?? 0
-      used.set(peer, count + 1)
-      return count < REGISTRATIONS_PER_MINUTE
-    },
+  /** What has not been minted of one address's deposits. */
+  #waitingSum({ recipient, script }: SeenDeposit): bigint {
+    let sum = 0n
+    for (const other of this.#parts.book.depositsOf(recipient)) {
+      const isWaiting = findClaimHeight(this.#parts.view(), other.outPoint) === undefined
+      if (isWaiting && equalBytes(other.script, script)) sum += other.value
+    }
+    return sum
   }
+}
+
+function newestFirst(deposits: readonly SeenDeposit[]): readonly SeenDeposit[] {
+  return deposits.toSorted((a, b) => b.l1Height - a.l1Height || b.position - a.position)
 }

@@ -1,115 +1,183 @@
 /**
  * Watches L1 for payments to registered deposit addresses: block by block, from a cursor that only
  * moves past what is written down, so that a stop of any length is caught up with and nothing is
- * counted twice. A new registration looks back a little; older deposits are found by `claim`.
+ * counted twice. When L1 has replaced blocks, the book goes back to the last one that still stands.
+ *
+ * A registration may come after its payment. Recent blocks are read once more for it: for all new
+ * registrations in one go and not more often than `LOOK_BACK_EVERY_MS`, so that a flood of them costs
+ * no more than one. Older deposits are found by `claim`.
  */
 
 import type { OutPoint } from '../../src/bitcoin/transaction.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
-import type { BlockHash } from '../../src/primitives/hashes.ts'
-import type { Logger } from '../../src/runtime/runtime.ts'
+import type { Clock, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1, L1Block } from '../l1/bitcoin-l1.ts'
-import type { DepositBook, Registration, SeenDeposit } from './deposit-book.ts'
+import type { DepositBook, ScannedBlock } from './deposit-book.ts'
+import type { Registration, SeenDeposit } from './deposit-records.ts'
 import { scanBlock } from './scan-block.ts'
 
 /** A registration that comes after its payment is still found when the payment is this recent. */
-const LOOK_BACK_BLOCKS = 144
-/** After a reorganisation, or a start: scanned again. Recording a deposit twice changes nothing. */
-const REWIND_BLOCKS = 20
+export const LOOK_BACK_BLOCKS = 144
+const LOOK_BACK_EVERY_MS = 30_000
 /** Blocks read per call, so that a long catch-up yields to other work. */
-const BLOCKS_PER_SCAN = 50
+const BLOCKS_PER_CALL = 50
+/** Blocks that may appear between two answers of L1. */
+const CLAIM_TRIES = 4
+
+/** `more`: call again soon. `stuck`: L1 lacks a block, or moves; call again later. */
+export type ScanProgress = 'done' | 'more' | 'stuck'
+
+export type ClaimOutcome = 'found' | 'not-found' | 'block-unavailable'
 
 export interface DepositWatcher {
-  /** Scans up to `tipHeight`; true when it got there. Throws what the L1 client throws. */
-  scan(tipHeight: number): Promise<boolean>
-  /** Watches a new address, looking back over recent blocks. */
-  watch(registration: Registration, tipHeight: number): Promise<void>
-  /** Finds one named deposit; false when L1 shows no such unspent output. */
-  claim(outPoint: OutPoint, registration: Registration, tipHeight: number): Promise<boolean>
+  /** Reads on up to `tipHeight`. Throws what the L1 client throws. */
+  scan(tipHeight: number): Promise<ScanProgress>
+  /** Reads earlier blocks for new registrations. Throws what the L1 client throws. */
+  lookBack(): Promise<ScanProgress>
+  /** Finds one named deposit to one of these addresses. Throws what the L1 client throws. */
+  claim(outPoint: OutPoint, candidates: readonly Registration[]): Promise<ClaimOutcome>
 }
 
-export function createDepositWatcher(
-  l1: BitcoinL1,
-  book: DepositBook,
-  startHeight: number,
-  log: Logger,
-): DepositWatcher {
-  async function blockAt(height: number): Promise<L1Block | undefined> {
+export interface WatcherParts {
+  readonly l1: BitcoinL1
+  readonly book: DepositBook
+  /** Deposits at or below this height do not count. */
+  readonly startHeight: number
+  readonly clock: Clock
+  readonly log: Logger
+  /** A deposit seen for the first time. */
+  readonly onSeen: (deposit: SeenDeposit) => void
+}
+
+interface LookBack {
+  readonly registrations: ReadonlyMap<string, Registration>
+  next: number
+  readonly last: number
+}
+
+export function createDepositWatcher(parts: WatcherParts): DepositWatcher {
+  return new Watcher(parts)
+}
+
+class Watcher implements DepositWatcher {
+  readonly #parts: WatcherParts
+  #lookBack: LookBack | undefined
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+
+  constructor(parts: WatcherParts) {
+    this.#parts = parts
+  }
+
+  async #blockAt(height: number): Promise<L1Block | undefined> {
+    const { l1 } = this.#parts
     const hash = await l1.blockHashAt(height)
     return hash === undefined ? undefined : l1.block(hash)
   }
 
-  /** Hash of the last scanned block; unknown after a start. */
-  let scannedHash: BlockHash | undefined
-
-  /** The next height to scan: behind the cursor when L1 has replaced what was scanned. */
-  async function nextHeight(): Promise<number> {
-    const cursor = book.cursor() ?? startHeight
-    const unchanged = scannedHash !== undefined && (await l1.blockHashAt(cursor)) === scannedHash
-    return unchanged ? cursor + 1 : Math.max(startHeight, cursor - REWIND_BLOCKS)
+  async #record(found: readonly SeenDeposit[], scanned: ScannedBlock | undefined): Promise<void> {
+    const { book, log, onSeen } = this.#parts
+    for (const deposit of await book.record(found, scanned)) {
+      const { outPoint, value, l1Height } = deposit
+      log.info({ l1Txid: outPoint.txid, valueSats: Number(value), l1Height }, 'deposit seen')
+      onSeen(deposit)
+    }
   }
 
-  async function scan(tipHeight: number): Promise<boolean> {
-    const from = await nextHeight()
-    const to = Math.min(tipHeight, from + BLOCKS_PER_SCAN - 1)
+  async scan(tipHeight: number): Promise<ScanProgress> {
+    const { book, startHeight } = this.#parts
+    await this.#rewindIfReplaced(tipHeight)
+    let from = (book.cursor()?.height ?? startHeight) + 1
+    // Nobody to look for: later registrations look back themselves.
+    if (book.registrations.size === 0) from = Math.max(from, tipHeight)
+    const to = Math.min(tipHeight, from + BLOCKS_PER_CALL - 1)
     for (let height = from; height <= to; height++) {
-      const block = await blockAt(height)
-      if (block === undefined) return false
+      const block = await this.#blockAt(height)
+      if (block === undefined) return 'stuck'
       const found = scanBlock(block.transactions, height, book.registrations)
-      for (const deposit of found) {
-        log.info(
-          { l1Txid: deposit.outPoint.txid, valueSats: Number(deposit.value) },
-          'deposit seen',
-        )
-      }
-      await book.record(found, height)
-      scannedHash = block.hash
+      await this.#record(found, { height, hash: block.hash })
     }
-    return to >= tipHeight
+    return to < tipHeight ? 'more' : 'done'
   }
 
-  async function watch(registration: Registration, tipHeight: number): Promise<void> {
-    if (!(await book.register(registration))) return
-    const only = new Map([[scriptKey(registration), registration]])
-    const cursor = Math.min(book.cursor() ?? startHeight, tipHeight)
-    for (
-      let height = Math.max(startHeight, cursor - LOOK_BACK_BLOCKS);
-      height <= cursor;
-      height++
-    ) {
-      const block = await blockAt(height)
-      if (block === undefined) return
-      await book.record(scanBlock(block.transactions, height, only), undefined)
+  async #rewindIfReplaced(tipHeight: number): Promise<void> {
+    const { book, log } = this.#parts
+    const cursor = book.cursor()
+    if (cursor === undefined) return
+    const standing = await this.#lastStanding(cursor.height, tipHeight)
+    // A node that is merely behind says nothing of what it lacks.
+    if (standing >= Math.min(cursor.height, tipHeight)) return
+    log.warn({ from: cursor.height, to: standing }, 'L1 replaced blocks; reading again')
+    await book.rewind(standing)
+  }
+
+  /** The highest block read that L1 still has, up to its tip. */
+  async #lastStanding(cursorHeight: number, tipHeight: number): Promise<number> {
+    const { l1, book, startHeight } = this.#parts
+    let height = Math.min(cursorHeight, tipHeight)
+    for (; height > startHeight; height--) {
+      const read = book.scannedHash(height)
+      if (read === undefined || (await l1.blockHashAt(height)) === read) break
+    }
+    return height
+  }
+
+  async lookBack(): Promise<ScanProgress> {
+    const { book, clock } = this.#parts
+    this.#lookBack ??= this.#beginLookBack()
+    const current = this.#lookBack
+    if (current === undefined) return 'done'
+    const until = Math.min(current.last, current.next + BLOCKS_PER_CALL - 1)
+    for (; current.next <= until; current.next++) {
+      const block = await this.#blockAt(current.next)
+      // What a pruned node lacks cannot be had; `claim` says so to whoever asks.
+      if (block === undefined) continue
+      await this.#record(
+        scanBlock(block.transactions, current.next, current.registrations),
+        undefined,
+      )
+    }
+    if (current.next <= current.last) return 'more'
+    await book.lookedBack(current.registrations.keys())
+    this.#lookBack = undefined
+    this.#notBeforeMs = clock.monotonicMs() + LOOK_BACK_EVERY_MS
+    return 'done'
+  }
+
+  #beginLookBack(): LookBack | undefined {
+    const { book, startHeight, clock } = this.#parts
+    const cursor = book.cursor()
+    if (cursor === undefined || clock.monotonicMs() < this.#notBeforeMs) return undefined
+    const awaiting = book.awaitingLookBack()
+    if (awaiting.length === 0) return undefined
+    return {
+      registrations: new Map(awaiting.map((one) => [bytesToHex(one.script), one])),
+      next: Math.max(startHeight + 1, cursor.height - LOOK_BACK_BLOCKS + 1),
+      last: cursor.height,
     }
   }
 
-  async function claim(
-    outPoint: OutPoint,
-    registration: Registration,
-    tipHeight: number,
-  ): Promise<boolean> {
+  async claim(outPoint: OutPoint, candidates: readonly Registration[]): Promise<ClaimOutcome> {
+    const { l1, book } = this.#parts
+    const before = (await l1.tip()).height
     const output = await l1.findUnspent(outPoint)
-    if (output === undefined || output.confirmations < 1) return false
-    if (!equalBytes(output.script, registration.script)) return false
-    const height = tipHeight - output.confirmations + 1
-    // The tip may have moved between the two answers; its neighbours settle it.
-    for (const at of [height, height + 1, height - 1]) {
-      const block = await blockAt(at)
-      const only = new Map([[scriptKey(registration), registration]])
-      const found: readonly SeenDeposit[] =
-        block === undefined ? [] : scanBlock(block.transactions, at, only)
+    if (output === undefined || output.confirmations < 1) return 'not-found'
+    const registration = candidates.find(({ script }) => equalBytes(script, output.script))
+    if (registration === undefined) return 'not-found'
+    const only = new Map([[bytesToHex(registration.script), registration]])
+    // Blocks that came between the two answers only raise the height.
+    const lowest = before - output.confirmations + 1
+    const highest = Math.min(lowest + CLAIM_TRIES, (await l1.tip()).height)
+    for (let height = Math.max(1, lowest); height <= highest; height++) {
+      const block = await this.#blockAt(height)
+      if (block === undefined) return 'block-unavailable'
+      const found = scanBlock(block.transactions, height, only)
       const match = found.filter((deposit) => deposit.outPoint.txid === outPoint.txid)
       if (match.length === 0) continue
-      await book.register(registration)
-      await book.record(match, undefined)
-      return true
+      // A full book is no reason to lose a deposit that somebody names.
+      await book.register(registration, 'asked')
+      await this.#record(match, undefined)
+      return 'found'
     }
-    return false
+    return 'not-found'
   }
-
-  return { scan, watch, claim }
-}
-
-function scriptKey(registration: Registration): string {
-  return bytesToHex(registration.script)
 }

@@ -2,9 +2,12 @@
 
 import { type Transaction, transactionId } from '../../src/bitcoin/transaction.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
-import type { Registration, SeenDeposit } from './deposit-book.ts'
+import type { Registration, SeenDeposit } from './deposit-records.ts'
 
-/** `registrations` is keyed by the address's output script in hex. */
+/** Deposit addresses are P2TR: OP_1 and a push of 32 bytes. */
+const SCRIPT_BYTES = 34
+
+/** `registrations` is keyed by the address's output script in hex. Outputs of nothing are no deposits. */
 export function scanBlock(
   transactions: readonly Transaction[],
   l1Height: number,
@@ -13,10 +16,14 @@ export function scanBlock(
   const found: SeenDeposit[] = []
   for (const [position, transaction] of transactions.entries()) {
     for (const [vout, output] of transaction.outputs.entries()) {
+      if (output.script.length !== SCRIPT_BYTES || output.value === 0n) continue
       const registration = registrations.get(bytesToHex(output.script))
       if (registration === undefined) continue
+      const { keyEpoch, recipient, script } = registration
       found.push({
-        ...registration,
+        keyEpoch,
+        recipient,
+        script,
         outPoint: { txid: transactionId(transaction), vout },
         value: output.value,
         l1Height,

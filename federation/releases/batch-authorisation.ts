@@ -4,7 +4,7 @@
  */
 
 import { taprootSighash } from '../../src/bitcoin/sighash.ts'
-import { transactionId, type TxOutput } from '../../src/bitcoin/transaction.ts'
+import { type TxOutput, transactionId } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import type { Batch } from '../../src/chain/peg/batches.ts'
 import { depositTweaks } from '../../src/chain/peg/deposit-address.ts'
@@ -14,7 +14,12 @@ import type { StateView } from '../../src/chain/state.ts'
 import { assert, present } from '../../src/primitives/assert.ts'
 import { equalBytes } from '../../src/primitives/bytes.ts'
 import { encodeWith } from '../../src/primitives/codec.ts'
-import { type Hash32, hash32FromBytes, hashToBytes, reversedToBytes } from '../../src/primitives/hashes.ts'
+import {
+  type Hash32,
+  hash32FromBytes,
+  hashToBytes,
+  reversedToBytes,
+} from '../../src/primitives/hashes.ts'
 import { taggedHash } from '../../src/primitives/sha256.ts'
 import type { Authorisation, SigningInput } from '../signing/roast-session.ts'
 import type { SigningTask } from '../signing/signing-messages.ts'

@@ -1,61 +1,91 @@
 /**
  * Finds the L1 blocks that contain open batches' transactions, by reading blocks in order: it needs
- * no wallet, no transaction index, and no memory of having sent anything.
+ * no wallet, no transaction index, and no memory of having sent anything. Every batch has its own
+ * place in the search, since one that opens later, or is heard of later, may have begun earlier.
  */
 
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import type { Batch } from '../../src/chain/peg/batches.ts'
 import type { BlockHash, Txid } from '../../src/primitives/hashes.ts'
+import type { ScanProgress } from '../deposits/deposit-watcher.ts'
 import type { BitcoinL1 } from '../l1/bitcoin-l1.ts'
 
 export interface ConfirmationFinder {
   /** L1 height of the block with this transaction, as far as has been looked. */
   heightOf(txid: Txid): number | undefined
-  /** Looks up to `tipHeight`; true when it got there. Throws what the L1 client throws. */
-  look(open: readonly Batch[], tipHeight: number): Promise<boolean>
+  /** Grows with every change of what has been found. */
+  revision(): number
+  /** Looks on, up to `tipHeight`. Throws what the L1 client throws. */
+  look(open: readonly Batch[], tipHeight: number): Promise<ScanProgress>
 }
 
 /** Blocks read per call, so that a long catch-up yields to other work. */
 const BLOCKS_PER_LOOK = 50
-/** After a reorganisation: looked at again. */
-const REWIND_BLOCKS = 20
+
+interface Search {
+  readonly afterL1Height: number
+  /** Every block up to here has been read for it. */
+  readUpTo: number
+  found: number | undefined
+}
 
 export function createConfirmationFinder(l1: BitcoinL1): ConfirmationFinder {
-  const heights = new Map<Txid, number>()
-  let cursor: number | undefined
-  let cursorHash: BlockHash | undefined
+  const searches = new Map<Txid, Search>()
+  /** The last block that was read, by which a reorganisation shows. */
+  let last: { readonly height: number; readonly hash: BlockHash } | undefined
+  let revision = 0
 
-  async function rewindIfReplaced(): Promise<void> {
-    if (cursor === undefined || cursorHash === undefined) return
-    if ((await l1.blockHashAt(cursor)) === cursorHash) return
-    cursor = Math.max(0, cursor - REWIND_BLOCKS)
-    for (const [txid, height] of heights) if (height > cursor) heights.delete(txid)
+  function follow(open: readonly Batch[]): void {
+    const wanted = new Map(open.map((batch) => [transactionId(batch.transaction), batch]))
+    for (const txid of searches.keys()) if (!wanted.has(txid)) searches.delete(txid)
+    for (const [txid, { afterL1Height }] of wanted) {
+      if (searches.has(txid)) continue
+      searches.set(txid, { afterL1Height, readUpTo: afterL1Height, found: undefined })
+    }
+  }
+
+  async function restartIfReplaced(tipHeight: number): Promise<void> {
+    if (last === undefined || last.height > tipHeight) return
+    if ((await l1.blockHashAt(last.height)) === last.hash) return
+    last = undefined
+    revision += 1
+    // Rare, and at most the time that a batch is open: from the beginning is simple and surely right.
+    for (const search of searches.values()) {
+      search.readUpTo = search.afterL1Height
+      search.found = undefined
+    }
+  }
+
+  async function read(height: number): Promise<boolean> {
+    const hash = await l1.blockHashAt(height)
+    const block = hash === undefined ? undefined : await l1.block(hash)
+    if (block === undefined) return false
+    const ids = new Set(block.transactions.map(transactionId))
+    for (const [txid, search] of searches) {
+      if (search.found !== undefined || search.readUpTo >= height) continue
+      search.readUpTo = height
+      if (!ids.has(txid)) continue
+      search.found = height
+      revision += 1
+    }
+    if (last === undefined || height > last.height) last = { height, hash: block.hash }
+    return true
   }
 
   return {
-    heightOf: (txid) => heights.get(txid),
+    heightOf: (txid) => searches.get(txid)?.found,
+    revision: () => revision,
     async look(open, tipHeight) {
-      const wanted = new Map(open.map((batch) => [transactionId(batch.transaction), batch]))
-      for (const txid of heights.keys()) if (!wanted.has(txid)) heights.delete(txid)
-      if (wanted.size === 0) {
-        cursor = undefined
-        return true
+      follow(open)
+      await restartIfReplaced(tipHeight)
+      for (let count = 0; count < BLOCKS_PER_LOOK; count++) {
+        const places = [...searches.values()].flatMap(({ found, readUpTo }) =>
+          found === undefined && readUpTo < tipHeight ? [readUpTo] : [],
+        )
+        if (places.length === 0) return 'done'
+        if (!(await read(Math.min(...places) + 1))) return 'stuck'
       }
-      await rewindIfReplaced()
-      const from = cursor ?? Math.min(...open.map((batch) => batch.afterL1Height))
-      const until = Math.min(tipHeight, from + BLOCKS_PER_LOOK)
-      for (let height = from + 1; height <= until; height++) {
-        const hash = await l1.blockHashAt(height)
-        const block = hash === undefined ? undefined : await l1.block(hash)
-        if (block === undefined) return false
-        for (const transaction of block.transactions) {
-          const txid = transactionId(transaction)
-          if (wanted.has(txid)) heights.set(txid, height)
-        }
-        cursor = height
-        cursorHash = block.hash
-      }
-      return until >= tipHeight
+      return 'more'
     },
   }
 }

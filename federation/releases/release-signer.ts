@@ -2,19 +2,23 @@
  * Has batches signed: every open batch of this member's own final state becomes a task of the signing
  * sessions, after the member's own L1 has judged the transaction; what comes out signed is stored and
  * sent to L1. A frozen or halted member signs nothing.
+ *
+ * A batch that this member holds signed already becomes a task as well: the others may have lost it,
+ * and they need a quorum to sign the same transaction again.
  */
 
 import { encodeTransaction } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
-import { type Batch, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
 import { withSignatures } from '../../src/chain/peg/batch-transaction.ts'
+import { type Batch, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { assert } from '../../src/primitives/assert.ts'
 import type { AppendLog, Runtime } from '../../src/runtime/runtime.ts'
 import { type BitcoinL1, L1_ALREADY_THERE } from '../l1/bitcoin-l1.ts'
+import { isL1Failure } from '../l1-failure.ts'
 import type { MemberNetwork } from '../member-network.ts'
 import type { KeyShare } from '../signing/frost.ts'
-import { taskKey } from '../signing/roast-session.ts'
+import { type Authorisation, taskKey } from '../signing/roast-session.ts'
 import { DEFAULT_ROAST_TIMING } from '../signing/roast-signer.ts'
 import type { SigningTask } from '../signing/signing-messages.ts'
 import {
@@ -30,31 +34,49 @@ export interface ReleaseSignerParts {
   readonly params: ChainParams
   readonly share: KeyShare
   readonly view: () => StateView
-  /** False while this node is halted or catching up: then it authorises nothing. */
+  /** False while this node is halted, catching up or frozen: then it authorises nothing. */
   readonly maySign: () => boolean
   readonly l1: BitcoinL1
-  readonly network: MemberNetwork
+  readonly network: Pick<MemberNetwork, 'send' | 'broadcast'>
   /** Shares leave only after their record is in it. */
   readonly journal: AppendLog
   readonly signed: SignedBatches
   readonly runtime: Runtime
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
+  /** A batch has just been signed: time to send it. */
+  readonly onSigned: () => void
 }
 
 export interface ReleaseSigner {
-  /** Looks at the open batches again. Throws what the L1 client throws. */
+  /** Looks at the open batches again. */
   update(): Promise<void>
   tick(): void
   receive(sealed: Uint8Array): void
+  /** What keeps batches from being signed here, for the operator. */
+  problems(): readonly string[]
+  /** Resolves when nothing is under way; messages are ignored from now on. */
+  stop(): Promise<void>
 }
 
 /** A dead coordinator costs this much; L1 blocks take minutes. */
 const RANK_DELAY_MS = 4_000
 /** A signature of the right length: everything but its validity can be judged before signing. */
 const PLACEHOLDER_SIGNATURE = new Uint8Array(64)
-/** The one objection to it that must come. */
+/** The one objection to it that must come; Core checks scripts last. Its first word differs by version. */
 const SCRIPT_FAILURE = /script-verify-flag/
+/** Another member's broadcast of the very same transaction conflicts with the draft. */
+const SAME_TRANSACTION = 'txn-same-nonwitness-data-in-mempool'
+/** A refused batch is shown to own L1 again after this long: mempools change. */
+const ASK_AGAIN_MS = 5_000
+/** Lines in the log about misbehaving members, in a minute. */
+const BLAMES_LOGGED_PER_MINUTE = 20
+
+interface OpenTask {
+  readonly task: SigningTask
+  readonly batchId: number
+  readonly authorisation: Authorisation
+}
 
 export function createReleaseSigner(parts: ReleaseSignerParts): ReleaseSigner {
   return new Signer(parts)
@@ -64,7 +86,14 @@ class Signer implements ReleaseSigner {
   readonly #parts: ReleaseSignerParts
   readonly #sessions: SigningSessions
   /** Batches being signed, by task. */
-  readonly #tasks = new Map<string, { readonly task: SigningTask; readonly batchId: number }>()
+  readonly #tasks = new Map<string, OpenTask>()
+  readonly #refused = new Map<number, { readonly reason: string; readonly askedAtMs: number }>()
+  readonly #stalled = new Set<number>()
+  readonly #work = new Set<Promise<void>>()
+  #journalFailure: string | undefined
+  #blameMinute = 0
+  #blames = 0
+  #stopped = false
 
   constructor(parts: ReleaseSignerParts) {
     this.#parts = parts
@@ -85,20 +114,28 @@ class Signer implements ReleaseSigner {
   }
 
   async update(): Promise<void> {
-    const { view, signed, params } = this.#parts
+    const { view, params } = this.#parts
     const open = new Map([...openBatches(view())].map((batch) => [batch.id, batch]))
+    this.#forgetClosed(open)
+    for (const batch of open.values()) {
+      const task = signingTaskOf(params, batch)
+      if (this.#stopped || this.#tasks.has(taskKey(task))) continue
+      if (!(await this.#isAcceptable(batch))) continue
+      const authorisation = authoriseBatch(view(), params, batch, this.#parts.share.epoch)
+      if (authorisation === undefined) continue
+      this.#tasks.set(taskKey(task), { task, batchId: batch.id, authorisation })
+      this.#step({ kind: 'task', task, nowMs: this.#nowMs() })
+    }
+  }
+
+  #forgetClosed(open: ReadonlyMap<number, Batch>): void {
     for (const [key, { task, batchId }] of this.#tasks) {
       if (open.has(batchId)) continue
       this.#tasks.delete(key)
       this.#step({ kind: 'retire', task })
     }
-    for (const batch of open.values()) {
-      const task = signingTaskOf(params, batch)
-      if (signed.find(batch.id) !== undefined || this.#tasks.has(taskKey(task))) continue
-      if (!(await this.#isAcceptable(batch))) continue
-      this.#tasks.set(taskKey(task), { task, batchId: batch.id })
-      this.#step({ kind: 'task', task, nowMs: this.#nowMs() })
-    }
+    for (const id of this.#refused.keys()) if (!open.has(id)) this.#refused.delete(id)
+    for (const id of this.#stalled) if (!open.has(id)) this.#stalled.delete(id)
   }
 
   tick(): void {
@@ -109,36 +146,71 @@ class Signer implements ReleaseSigner {
     this.#step({ kind: 'received', sealed })
   }
 
+  problems(): readonly string[] {
+    const problems: string[] = []
+    if (this.#journalFailure !== undefined) {
+      problems.push(`the signing journal failed, restart the node: ${this.#journalFailure}`)
+    }
+    for (const [id, { reason }] of this.#refused) {
+      problems.push(`own L1 refuses batch ${id}: ${reason}`)
+    }
+    for (const id of this.#stalled) {
+      problems.push(`batch ${id}: too few members have sent good signature shares`)
+    }
+    return problems
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.allSettled(this.#work)
+  }
+
   #nowMs(): number {
     return this.#parts.runtime.clock.monotonicMs()
   }
 
   /** Fees, dust, inputs, size: everything that this member's own L1 can say before a signature. */
   async #isAcceptable(batch: Batch): Promise<boolean> {
+    const { l1, signed, runtime } = this.#parts
+    // Signed, so it has been judged.
+    if (signed.find(batch) !== undefined) return true
+    const before = this.#refused.get(batch.id)
+    if (before !== undefined && this.#nowMs() - before.askedAtMs < ASK_AGAIN_MS) return false
     const placeholders = batch.transaction.inputs.map(() => PLACEHOLDER_SIGNATURE)
     const draft = encodeTransaction(withSignatures(batch.transaction, placeholders))
-    const { allowed, reason = '' } = await this.#parts.l1.testAccept(draft)
-    if (allowed || SCRIPT_FAILURE.test(reason) || L1_ALREADY_THERE.has(reason)) return true
-    // Another member's broadcast of the very same transaction conflicts with the draft.
-    if (reason === 'txn-same-nonwitness-data-in-mempool') return true
-    this.#parts.runtime.log.warn({ batch: batch.id, reason }, 'own L1 refuses a batch')
+    const reason = await l1.testAccept(draft).then(
+      (answer) => (answer.allowed ? undefined : (answer.reason ?? 'refused without a reason')),
+      (error: unknown) => {
+        if (!isL1Failure(error)) throw error
+        return `it cannot be asked: ${error.message}`
+      },
+    )
+    if (reason === undefined || isNoObjection(reason)) {
+      this.#refused.delete(batch.id)
+      return true
+    }
+    if (before?.reason !== reason) {
+      runtime.log.warn({ batch: batch.id, reason }, 'own L1 refuses a batch')
+    }
+    this.#refused.set(batch.id, { reason, askedAtMs: this.#nowMs() })
     return false
   }
 
-  #authorise(task: SigningTask): ReturnType<typeof authoriseBatch> {
-    const { view, params, share, maySign } = this.#parts
+  /** What it covers never changes while the batch is open, so it is computed once. */
+  #authorise(task: SigningTask): Authorisation | undefined {
+    const { view, maySign } = this.#parts
     const known = this.#tasks.get(taskKey(task))
-    if (known === undefined || !maySign()) return undefined
-    const batch = findBatch(view(), known.batchId)
-    return batch === undefined ? undefined : authoriseBatch(view(), params, batch, share.epoch)
+    if (known === undefined || this.#stopped || !maySign()) return undefined
+    return findBatch(view(), known.batchId)?.status === 'open' ? known.authorisation : undefined
   }
 
   #step(event: SigningEvent): void {
+    if (this.#stopped) return
     for (const effect of this.#sessions.step(event)) this.#perform(effect)
   }
 
   #perform(effect: SigningEffect): void {
-    const { network, journal, runtime } = this.#parts
+    const { network, runtime } = this.#parts
     switch (effect.kind) {
       case 'send':
         network.send(effect.to, effect.sealed)
@@ -147,33 +219,69 @@ class Signer implements ReleaseSigner {
         network.broadcast(effect.sealed)
         return
       case 'journal':
-        // A failed write never leads to a share: the session stalls, and others go on without us.
-        void journal.append([effect.record]).then(
-          () => this.#step({ kind: 'journaled', token: effect.token }),
-          (error: unknown) =>
-            runtime.log.error({ error: String(error) }, 'the signing journal failed'),
-        )
+        this.#track(this.#record(effect.token, effect.record))
         return
       case 'signed':
-        void this.#finish(effect.task, effect.signatures)
+        this.#track(this.#finish(effect.task, effect.signatures))
         return
       case 'blame':
-        runtime.log.warn({ member: effect.member, fault: effect.fault }, 'a member misbehaved')
+        this.#logBlame(effect.member, effect.fault)
         return
-      case 'stalled':
-        runtime.log.error({ malicious: effect.malicious }, 'too few honest signers left')
+      case 'stalled': {
+        const batch = this.#tasks.get(taskKey(effect.task))?.batchId
+        if (batch !== undefined) this.#stalled.add(batch)
+        runtime.log.error({ batch, malicious: effect.malicious }, 'too few honest signers left')
         return
+      }
     }
   }
 
+  /** Work whose failure ends here: it is written down where the operator looks. */
+  #track(work: Promise<void>): void {
+    const guarded = work.catch((error: unknown) => {
+      this.#parts.runtime.log.error({ error: String(error) }, 'the release signer failed')
+    })
+    this.#work.add(guarded)
+    void guarded.finally(() => this.#work.delete(guarded))
+  }
+
+  /** A failed write never leads to a share: the session stalls, and others go on without us. */
+  async #record(token: number, record: Uint8Array): Promise<void> {
+    try {
+      await this.#parts.journal.append([record])
+    } catch (error) {
+      this.#journalFailure = String(error)
+      throw error
+    }
+    this.#step({ kind: 'journaled', token })
+  }
+
   async #finish(task: SigningTask, signatures: readonly Uint8Array[]): Promise<void> {
-    const { view, signed, runtime } = this.#parts
+    const { view, signed, runtime, onSigned } = this.#parts
     const known = this.#tasks.get(taskKey(task))
     const batch = known === undefined ? undefined : findBatch(view(), known.batchId)
     if (batch === undefined || batch.status !== 'open') return
     assert(signatures.length === batch.transaction.inputs.length, 'one signature per input')
-    await signed.add(batch.id, withSignatures(batch.transaction, signatures))
+    this.#stalled.delete(batch.id)
     runtime.log.info({ batch: batch.id }, 'batch signed')
-    await signed.broadcast(new Set([...openBatches(view())].map(({ id }) => id))).catch(() => undefined)
+    try {
+      await signed.add(batch, withSignatures(batch.transaction, signatures))
+    } finally {
+      // Kept in memory even when the disk failed: what is signed goes to L1.
+      onSigned()
+    }
   }
+
+  #logBlame(member: number, fault: string): void {
+    const minute = Math.floor(this.#nowMs() / 60_000)
+    if (minute !== this.#blameMinute) this.#blames = 0
+    this.#blameMinute = minute
+    this.#blames += 1
+    if (this.#blames > BLAMES_LOGGED_PER_MINUTE) return
+    this.#parts.runtime.log.warn({ member, fault }, 'a member misbehaved')
+  }
+}
+
+function isNoObjection(reason: string): boolean {
+  return SCRIPT_FAILURE.test(reason) || L1_ALREADY_THERE.has(reason) || reason === SAME_TRANSACTION
 }

@@ -33,13 +33,12 @@ export class BenchmarkError extends Error {
   override readonly name = 'BenchmarkError'
 }
 
+function missing(name: string): never {
+  throw new BenchmarkError(`no such option: ${name}`)
+}
+
 /** Access to values by name and kind. @throws BenchmarkError for a name that the benchmark lacks. */
-export function optionReader(
-  values: OptionValues,
-): Pick<BenchmarkRun, 'number' | 'text' | 'flag'> {
-  const missing = (name: string): never => {
-    throw new BenchmarkError(`no such option: ${name}`)
-  }
+export function optionReader(values: OptionValues): Pick<BenchmarkRun, 'number' | 'text' | 'flag'> {
   return {
     number(name) {
       const value = values[name]

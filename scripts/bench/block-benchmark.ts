@@ -54,7 +54,12 @@ async function runBlockBenchmark(run: BenchmarkRun): Promise<readonly Section[]>
     {
       title: 'Reference',
       about: 'The signatures of the same block, checked alone in the same rounds.',
-      figures: perInput('signature check', rounds, full.records.length, ({ signatures }) => signatures),
+      figures: perInput(
+        'signature check',
+        rounds,
+        full.records.length,
+        ({ signatures }) => signatures,
+      ),
     },
     {
       title: 'The block',
@@ -70,8 +75,8 @@ async function runBlockBenchmark(run: BenchmarkRun): Promise<readonly Section[]>
 
 function validationSection(full: FullBlock, rounds: readonly Round[]): Section {
   const inputs = full.records.length
-  const cold = ({ decode, binding, connect }: Round): number => decode + binding + connect
-  const warm = ({ decode, binding, connectWarm }: Round): number => decode + binding + connectWarm
+  const cold = (round: Round): number => round.decode + round.binding + round.connect
+  const warm = (round: Round): number => round.decode + round.binding + round.connectWarm
   const ratio = median(rounds.map((round) => cold(round) / round.signatures))
   return {
     title: 'Validation',
@@ -83,7 +88,7 @@ function validationSection(full: FullBlock, rounds: readonly Round[]): Section {
       ...perInput('warm, all', rounds, inputs, warm),
       ...perInput('decode', rounds, inputs, ({ decode }) => decode),
       ...perInput('binding (txids, Merkle roots, coinbase)', rounds, inputs, (r) => r.binding),
-      ...perInput('connect, cold', rounds, inputs, ({ connect }) => connect),
+      ...perInput('connect, cold', rounds, inputs, (round) => round.connect),
       ...perInput('connect, warm', rounds, inputs, ({ connectWarm }) => connectWarm),
       ...perInput('of which state trie', rounds, inputs, ({ trie }) => trie),
       figure('cold, whole block', median(rounds.map(cold)) ?? null, 'ms'),

@@ -64,8 +64,8 @@ function valueOf(
 ): number | string | boolean {
   if (given === undefined) return fallback
   if (typeof fallback === 'boolean') return given === true
-  if (typeof fallback === 'string') return String(given)
-  const text = String(given)
+  const text = typeof given === 'string' ? given : ''
+  if (typeof fallback === 'string') return text
   if (!/^\d{1,9}$/.test(text)) throw new CommandLineError(`--${name} takes a whole number`)
   return Number(text)
 }

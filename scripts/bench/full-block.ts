@@ -69,14 +69,16 @@ export function createFullBlock(plan: FullBlockPlan): FullBlock {
   return { params, state, block: built.value, records: spends.map(({ record }) => record) }
 }
 
+function publicKeys(role: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) =>
+    xOnlyPublicKey(sha256(utf8(`benchmark ${role} ${index}`))),
+  )
+}
+
 function benchmarkParams(): ChainParams {
-  const keys = (role: string, count: number): readonly string[] =>
-    Array.from({ length: count }, (_, index) =>
-      xOnlyPublicKey(sha256(utf8(`benchmark ${role} ${index}`))),
-    )
   const genesis = devnetGenesis({
-    validators: keys('validator', 4),
-    recoveryKeys: keys('recovery key', 3),
+    validators: publicKeys('validator', 4),
+    recoveryKeys: publicKeys('recovery key', 3),
     salt: '00'.repeat(32),
   })
   return chainParams(parseGenesis(genesis))
@@ -126,11 +128,7 @@ function spendTo(key: SingleKey, payee: SingleKey, coin: SpendableCoin): Spend {
 }
 
 /** The state after genesis with coins added that no transaction made: the books do not count coins. */
-function stateWithCoins(
-  params: ChainParams,
-  spends: readonly Spend[],
-  count: number,
-): ChainState {
+function stateWithCoins(params: ChainParams, spends: readonly Spend[], count: number): ChainState {
   const genesis = genesisChainState(params)
   const overlay = new StateOverlay(EMPTY_STATE)
   const unspent = keyAt(0).script

@@ -19,11 +19,11 @@ const TICK_MS = 10
 export async function processCost(pid: number | undefined): Promise<ProcessCost> {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8')
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const times = await readFile(`/proc/${pid}/stat`, 'utf8')
     return {
       residentMb: kilobytes(status, 'VmRSS') / 1024,
       peakMb: kilobytes(status, 'VmHWM') / 1024,
-      processorMs: processorTicks(stat) * TICK_MS,
+      processorMs: processorTicks(times) * TICK_MS,
     }
   } catch (cause) {
     throw new BenchmarkError(`cannot read what process ${pid} costs`, { cause })

@@ -22,7 +22,7 @@ export interface SignedRecord {
 const NO_AUXILIARY = new Uint8Array(32)
 
 /** Signatures of as many different keys. */
-export function signRecords(count: number): readonly SignedRecord[] {
+function signRecords(count: number): readonly SignedRecord[] {
   return Array.from({ length: count }, (_, index) => {
     const secret = sha256(utf8(`reference key ${index}`))
     const message = sha256(utf8(`reference message ${index}`))

@@ -34,6 +34,8 @@ export const signingBenchmark: Benchmark = {
   run: runSigningBenchmark,
 }
 
+const systemRandom = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
+
 const INPUT_COUNTS = [1, 20]
 
 async function runSigningBenchmark(run: BenchmarkRun): Promise<readonly Section[]> {
@@ -41,8 +43,9 @@ async function runSigningBenchmark(run: BenchmarkRun): Promise<readonly Section[
   const sizes = run.flag('large') ? [[4, 3] as const, [15, 11] as const] : [[4, 3] as const]
   const sections: Section[] = []
   for (const [members, threshold] of sizes) {
-    const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
-    sections.push(measureFederation(run, createFederation(members, threshold, random), rounds))
+    sections.push(
+      measureFederation(run, createFederation(members, threshold, systemRandom), rounds),
+    )
   }
   return [...sections, referenceSection(rounds)]
 }
@@ -62,10 +65,15 @@ function measureFederation(run: BenchmarkRun, federation: Federation, rounds: nu
       'Milliseconds of computing by all members together, one after another. No network, no disk. ' +
       '"first" is when the first member has every signature, and the L1 transaction leaves.',
     figures: [
-      ...medianAndBest('key generation', generated.map(({ tookMs }) => tookMs)),
+      ...medianAndBest(
+        'key generation',
+        generated.map(({ tookMs }) => tookMs),
+      ),
       figure('key generation, messages', traffic.messages),
       figure('key generation, bytes', traffic.bytes, 'bytes'),
-      ...INPUT_COUNTS.flatMap((inputs) => measureSigning(run, { federation, shares, inputs, rounds })),
+      ...INPUT_COUNTS.flatMap((inputs) =>
+        measureSigning(run, { federation, shares, inputs, rounds }),
+      ),
     ],
   }
 }
@@ -93,8 +101,14 @@ function measureSigning(run: BenchmarkRun, plan: SigningPlan): readonly Figure[]
   const name = `signing ${plan.inputs} inputs`
   const traffic = present(outcomes.at(-1), 'a signing').traffic
   return [
-    ...medianAndBest(`${name}, first`, outcomes.map(({ firstMs }) => firstMs)),
-    ...medianAndBest(`${name}, all`, outcomes.map(({ allMs }) => allMs)),
+    ...medianAndBest(
+      `${name}, first`,
+      outcomes.map(({ firstMs }) => firstMs),
+    ),
+    ...medianAndBest(
+      `${name}, all`,
+      outcomes.map(({ allMs }) => allMs),
+    ),
     figure(`${name}, messages`, traffic.messages),
     figure(`${name}, bytes`, traffic.bytes, 'bytes'),
   ]
@@ -120,10 +134,7 @@ function signingInputs(
   }))
 }
 
-function checkSignatures(
-  inputs: readonly SigningInput[],
-  signatures: readonly Uint8Array[],
-): void {
+function checkSignatures(inputs: readonly SigningInput[], signatures: readonly Uint8Array[]): void {
   for (const [index, { sighash, tweak }] of inputs.entries()) {
     const signature = signatures[index] ?? new Uint8Array()
     if (!verifySchnorr(signature, sighash, xOnly(tweak.point))) {

@@ -164,7 +164,11 @@ function signTask(sessions: readonly SigningSessions[], task: SigningTask): Sign
   let firstMs: number | undefined
   let signatures: readonly Uint8Array[] = []
   let signed = 0
-  const perform = (member: number, own: SigningSessions, effects: readonly SigningEffect[]): void => {
+  const perform = (
+    member: number,
+    own: SigningSessions,
+    effects: readonly SigningEffect[],
+  ): void => {
     for (const effect of effects) {
       if (effect.kind === 'send') mail.send(effect.to, effect.sealed)
       else if (effect.kind === 'broadcast') mail.broadcast(member, effect.sealed)

@@ -98,7 +98,7 @@ export const statusView = z.object({
   mempool: z.object({ count, bytes: count }),
   l1: z.object({
     network: z.string(),
-    state: z.enum(['ok', 'down', 'behind', 'wrong-network', 'none']),
+    state: z.enum(['ok', 'down', 'behind', 'forked', 'wrong-network', 'none']),
     /** Of this node's own L1; null without one. */
     height: count.nullable(),
     /** Last L1 header in the chain. */

@@ -6,13 +6,13 @@
 import { type BlockHeader, verifyProofOfWork } from '../bitcoin/header.ts'
 import { merkleRoot } from '../bitcoin/merkle.ts'
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
-import { ok, type Rejection, type Result } from '../primitives/result.ts'
+import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Block } from './block.ts'
 import { buildCoinbase } from './coinbase.ts'
-import type { ChainState } from './connect-block.ts'
+import { type ChainState, checkBlockContext } from './connect-block.ts'
 import type { ScriptCache } from './connect-transaction.ts'
 import { extensionHash } from './extension.ts'
-import { type L1Section, l1SectionHash } from './l1-section.ts'
+import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams } from './params.ts'
 import { getPegBooks } from './peg/books.ts'
 import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
@@ -42,6 +42,7 @@ export function buildBlock(
   plan: BlockPlan,
   cache?: ScriptCache,
 ): Result<Block, Rejection> {
+  if (!fitsL1Section(plan.l1Section)) return reject('bad-l1-section-size')
   const mint = buildMint(params, state, plan.l1Section)
   if (!mint.ok) return mint
   const transactions = [...mint.value, ...plan.transactions]
@@ -85,7 +86,9 @@ export function buildBlock(
     bits: BLOCK_BITS,
     nonce: 0,
   })
-  return ok({ header, extension, l1Section, transactions: all })
+  const block: Block = { header, extension, l1Section, transactions: all }
+  const context = checkBlockContext(params, state.tip, block)
+  return context.ok ? ok(block) : context
 }
 
 /** The mint transaction that the section's deposits give, if any. */

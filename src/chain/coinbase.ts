@@ -92,6 +92,20 @@ export function checkCoinbase(
   const [coinbase, ...others] = transactions
   if (coinbase === undefined || !isCoinbase(coinbase)) return reject('bad-cb-missing')
   if (others.some(isCoinbase)) return reject('bad-cb-multiple')
+  const form = checkForm(coinbase, height)
+  if (!form.ok) return form
+
+  // The two commitments are the last outputs, in this order; what stands before them pays fees.
+  const witness = commitment(WITNESS_PREFIX, witnessCommitment(others))
+  const extension = commitment(EXTENSION_PREFIX, hashToBytes(extensionHash))
+  const tail = coinbase.outputs.slice(-2)
+  if (!isSameOutput(tail[0], witness)) return reject('bad-witness-merkle-match')
+  if (!isSameOutput(tail[1], extension)) return reject('bad-extension-commitment')
+  return coinbase.outputs.slice(0, -2).every(isPayout) ? ok(undefined) : reject('bad-cb-output')
+}
+
+/** Everything that is the same in every coinbase of this height. */
+function checkForm(coinbase: Transaction, height: number): Result<void, Rejection> {
   const input = coinbase.inputs[0]
   if (input === undefined) return reject('bad-cb-missing')
   if (!equalBytes(input.scriptSig, heightScript(height))) return reject('bad-cb-height')
@@ -100,21 +114,12 @@ export function checkCoinbase(
   if (coinbase.version !== 2) return reject('bad-cb-version')
   const reserved = input.witness[0]
   if (input.witness.length !== 1 || reserved === undefined) return reject('bad-witness-nonce-size')
-  if (!equalBytes(reserved, WITNESS_RESERVED)) return reject('bad-witness-nonce-size')
+  return equalBytes(reserved, WITNESS_RESERVED) ? ok(undefined) : reject('bad-witness-nonce-size')
+}
 
-  // The two commitments are the last outputs, in this order; what stands before them pays fees.
-  const witness = commitment(WITNESS_PREFIX, witnessCommitment(others))
-  const extension = commitment(EXTENSION_PREFIX, hashToBytes(extensionHash))
-  const tail = coinbase.outputs.slice(-2)
-  if (!isSameOutput(tail[0], witness)) return reject('bad-witness-merkle-match')
-  if (!isSameOutput(tail[1], extension)) return reject('bad-extension-commitment')
-  const payouts = coinbase.outputs.slice(0, -2)
-  for (const output of payouts) {
-    const { kind } = classifyOutput(output.script)
-    const spendable = kind === 'p2wpkh' || kind === 'p2wsh' || kind === 'p2tr'
-    if (!spendable || output.value === 0n) return reject('bad-cb-output')
-  }
-  return ok(undefined)
+function isPayout(output: TxOutput): boolean {
+  const { kind } = classifyOutput(output.script)
+  return output.value > 0n && (kind === 'p2wpkh' || kind === 'p2wsh' || kind === 'p2tr')
 }
 
 function isSameOutput(output: TxOutput | undefined, expected: TxOutput): boolean {

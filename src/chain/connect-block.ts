@@ -60,7 +60,7 @@ export function connectBlock(
   cache?: ScriptCache,
 ): Result<ConnectedBlock, Rejection> {
   const { extension } = block
-  const context = checkContext(params, state.tip, block)
+  const context = checkBlockContext(params, state.tip, block)
   if (!context.ok) return context
 
   const overlay = new StateOverlay(state.view)
@@ -93,7 +93,12 @@ export function connectBlock(
   return ok({ delta, trie, undo: encodeUndo(state.view, delta), outcome })
 }
 
-function checkContext(params: ChainParams, tip: ChainTip, block: Block): Result<void, Rejection> {
+/** What the header and the extension must say on this tip, and the block's weight. */
+export function checkBlockContext(
+  params: ChainParams,
+  tip: ChainTip,
+  block: Block,
+): Result<void, Rejection> {
   const { header, extension } = block
   if (header.previousHash !== tip.hash) return reject('bad-prevblk', 'missing')
   if (extension.height !== tip.height + 1) return reject('bad-height')

@@ -10,6 +10,7 @@ import { verifyInput } from '../bitcoin/verify-input.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { isSats, type Sats } from '../primitives/units.ts'
 import type { Coin, CoinView } from './coin.ts'
+import { MAX_BLOCK_SIGOPS } from './params.ts'
 
 /** Where the transaction would stand. */
 export interface SpendContext {
@@ -60,7 +61,9 @@ export function connectTransaction(
   if (!sequenceLocksPassed(transaction, spent, context))
     return reject('non-BIP68-final', 'premature')
 
+  // Before any script runs: what no block can hold must not cost this node the work.
   const sigops = countSigops(transaction, spent)
+  if (sigops > MAX_BLOCK_SIGOPS) return reject('bad-txns-too-many-sigops')
   const scripts = cache.has(transaction, spent) ? ok(undefined) : checkScripts(transaction, spent)
   if (!scripts.ok) return scripts
   cache.add(transaction, spent)

@@ -13,6 +13,7 @@ import {
   MAX_CONFIRMATIONS_PER_BLOCK,
   MAX_DEPOSITS_PER_BLOCK,
   MAX_L1_HEADERS_PER_BLOCK,
+  MAX_L1_SECTION_BYTES,
   MAX_L1_TRANSACTION_BYTES,
 } from './params.ts'
 import {
@@ -114,6 +115,20 @@ function readProof(reader: ByteReader): L1TransactionProof {
 
 export function encodeL1Section(section: L1Section): Uint8Array {
   return encodeWith((writer) => writeL1Section(writer, section))
+}
+
+/** True when other nodes can decode it: every limit of `readL1Section`, and the section's own. */
+export function fitsL1Section(section: L1Section): boolean {
+  const proofs = [...section.confirmations, ...section.deposits]
+  return (
+    section.headers.length <= MAX_L1_HEADERS_PER_BLOCK &&
+    section.keyEpochs.length <= KEY_EPOCHS_MAX &&
+    section.confirmations.length <= MAX_CONFIRMATIONS_PER_BLOCK &&
+    section.deposits.length <= MAX_DEPOSITS_PER_BLOCK &&
+    section.deposits.every(({ claims }) => claims.length <= MAX_DEPOSITS_PER_BLOCK) &&
+    proofs.every(({ transaction }) => transaction.length <= MAX_L1_TRANSACTION_BYTES) &&
+    encodeL1Section(section).length <= MAX_L1_SECTION_BYTES
+  )
 }
 
 export function l1SectionHash(section: L1Section): Hash32 {

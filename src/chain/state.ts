@@ -36,6 +36,8 @@ export const NAMESPACE = {
   openBatch: '6f',
   /** L1 outpoint -> reserve coin */
   reserve: '76',
+  /** L1 script -> nothing: the federation's change address, or one that was paid into; never pruned */
+  federationScript: '66',
 } as const
 
 /** The namespaces that rules walk through; small at all times, so a node keeps them in memory. */
@@ -94,16 +96,35 @@ export class StateOverlay implements StateView {
   }
 
   *range(namespace: RangedNamespace): Iterable<readonly [StateKey, Uint8Array]> {
-    const merged = new Map(this.#base.range(namespace))
-    for (const [key, value] of this.#changes) {
-      if (!key.startsWith(namespace)) continue
-      if (value === undefined) merged.delete(key)
-      else merged.set(key, value)
+    const changed = [...this.#changes.keys()].filter((key) => key.startsWith(namespace)).toSorted()
+    let next = 0
+    for (const record of this.#base.range(namespace)) {
+      const [key] = record
+      for (let at = changed[next]; at !== undefined && at < key; at = changed[++next]) {
+        yield* this.#present(at)
+      }
+      if (changed[next] === key) {
+        next += 1
+        yield* this.#present(key)
+      } else {
+        yield record
+      }
     }
-    const keys = [...merged.keys()].toSorted()
-    for (const key of keys) {
-      const value = merged.get(key)
-      if (value !== undefined) yield [key, value]
+    for (const key of changed.slice(next)) yield* this.#present(key)
+  }
+
+  /** A changed record, unless the change is its end. */
+  *#present(key: StateKey): Iterable<readonly [StateKey, Uint8Array]> {
+    const value = this.#changes.get(key)
+    if (value !== undefined) yield [key, value]
+  }
+
+  /** Changed records of a namespace: what the view beneath holds, and what this one does. */
+  *changes(
+    namespace: RangedNamespace,
+  ): Iterable<readonly [Uint8Array | undefined, Uint8Array | undefined]> {
+    for (const [key, value] of this.#changes) {
+      if (key.startsWith(namespace)) yield [this.#base.get(key), value]
     }
   }
 

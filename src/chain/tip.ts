@@ -13,7 +13,7 @@ export interface ChainTip {
   readonly hash: BlockHash
   /** Of the tip's extension, milliseconds. */
   readonly timeMs: number
-  /** Header times of the last 11 blocks, the tip's last, seconds. */
+  /** Header times of the last 12 blocks (fewer near block 0), the tip's last, seconds. */
   readonly recentTimes: readonly number[]
   /**
    * The tip's coinbase. Its txid depends on the extension and so on the state root, which therefore
@@ -23,9 +23,12 @@ export interface ChainTip {
 }
 
 const MEDIAN_TIME_SPAN = 11
+/** The tip's coinbase counts from the median time before the tip, which needs one time more. */
+const RECENT_TIMES = MEDIAN_TIME_SPAN + 1
 
+/** Of the tip (BIP113), seconds. */
 export function medianTimePast(tip: ChainTip): number {
-  return medianTime(tip.recentTimes)
+  return medianTime(tip.recentTimes.slice(-MEDIAN_TIME_SPAN))
 }
 
 /** The only header time that a block on this tip may have: its own clock's, or the median's next second. */
@@ -36,7 +39,7 @@ export function headerTimeAfter(tip: ChainTip, timeMs: number): number {
 /** Spendable outputs of the tip's coinbase, as coins. */
 function* pendingCoins(tip: ChainTip): Iterable<readonly [number, Coin]> {
   if (tip.coinbase === undefined) return
-  const before = tip.recentTimes.slice(0, -1)
+  const before = tip.recentTimes.slice(0, -1).slice(-MEDIAN_TIME_SPAN)
   for (const [vout, output] of tip.coinbase.outputs.entries()) {
     if (classifyOutput(output.script).kind === 'op_return') continue
     yield [
@@ -77,7 +80,7 @@ export function tipAfter(tip: ChainTip, block: Block): ChainTip {
     height: block.extension.height,
     hash: blockHash(block),
     timeMs: block.extension.timeMs,
-    recentTimes: [...tip.recentTimes, block.header.time].slice(-MEDIAN_TIME_SPAN),
+    recentTimes: [...tip.recentTimes, block.header.time].slice(-RECENT_TIMES),
     coinbase: coinbase !== undefined && isCoinbase(coinbase) ? coinbase : undefined,
   }
 }

@@ -36,7 +36,7 @@ import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
 import { queueBurns } from './peg/releases.ts'
-import { reserveCoins } from './peg/reserves.ts'
+import { reservesChange } from './peg/reserves.ts'
 import { coinsOf, deleteCoin, putCoin, type StateOverlay } from './state.ts'
 import { type ChainTip, connectPendingCoins, medianTimePast } from './tip.ts'
 
@@ -74,6 +74,7 @@ export function applyContent(
   cache?: ScriptCache,
 ): Result<TransitionOutcome, Rejection> {
   const height = tip.height + 1
+  const reservesBefore = getPegBooks(overlay).totals.reserves
   connectPendingCoins(overlay, tip)
 
   const l1 = connectL1Section(overlay, params, content.l1Section, height)
@@ -88,7 +89,9 @@ export function applyContent(
 
   connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
   const totals = getPegBooks(overlay).totals
-  if (!isSolvent(totals) || totals.reserves !== sumOfReserves(overlay)) return reject('insolvent')
+  // The total of the reserves is the sum of the coins, block by block.
+  if (totals.reserves !== reservesBefore + reservesChange(overlay)) return reject('insolvent')
+  if (!isSolvent(totals)) return reject('insolvent')
   return ok({
     fees: spending.value.fees,
     totals,
@@ -217,10 +220,4 @@ function addOutputs(
     })
   }
   return ok(undefined)
-}
-
-function sumOfReserves(overlay: StateOverlay): bigint {
-  let total = 0n
-  for (const coin of reserveCoins(overlay)) total += coin.value
-  return total
 }

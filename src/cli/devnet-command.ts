@@ -45,14 +45,15 @@ export function addDevnetCommand(program: Command, io: CliIo, run: RunCommand): 
     .argument('<amount>', 'bitcoin, e.g. 0.5')
     .argument('<l1-address>')
     .option('--data <folder>', 'the devnet', DEFAULT_FOLDER)
-  handle(pay, io, runPay)
+  // Wherever --data stands, commander takes it for the option of the command above.
+  handle(pay, io, (call) => runPay({ ...call, options: devnet.opts() }))
 
   const mine = devnet
     .command('mine')
     .description('mine L1 blocks in a running devnet')
     .argument('[count]', 'how many', '1')
     .option('--data <folder>', 'the devnet', DEFAULT_FOLDER)
-  handle(mine, io, runMine)
+  handle(mine, io, (call) => runMine({ ...call, options: devnet.opts() }))
 }
 
 const integer = (min: number, max: number) =>
@@ -100,7 +101,8 @@ async function runDevnet({ context, options }: CommandCall, run: RunCommand): Pr
   }
 }
 
-async function chooseL1(wanted: string | undefined): Promise<L1Choice> {
+/** What `--bitcoind` means. @throws DevnetError when `auto` finds none. */
+export async function chooseL1(wanted: string | undefined): Promise<L1Choice> {
   if (wanted === undefined) return { kind: 'embedded' }
   if (/^https?:\/\//.test(wanted)) return { kind: 'url', url: wanted }
   if (wanted !== 'auto') return { kind: 'bitcoind', program: wanted }
@@ -158,7 +160,7 @@ async function serve(
   devnet: Devnet,
   l1BlockSeconds: number,
 ): Promise<void> {
-  const { io, output } = context
+  const { output } = context
   const [first] = devnet.validators
   const api = first?.apiUrl ?? ''
   const env = `export CAUSEWAY_API=${api} CAUSEWAY_HOME=${join(devnet.folder, 'user')}`
@@ -202,19 +204,27 @@ async function serve(
       'Ctrl-C ends everything.',
     ].join('\n'),
   )
-  await mineUntilStopped(io, devnet.faucet, l1BlockSeconds)
+  await mineUntilStopped(context, devnet.faucet, l1BlockSeconds)
 }
 
-async function mineUntilStopped(io: CliIo, faucet: L1Faucet, everySeconds: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** An L1 that is away for a while is no reason to end. */
+async function mineUntilStopped(
+  { io, output }: CommandContext,
+  faucet: L1Faucet,
+  everySeconds: number,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
     const stop = (): void => resolve()
     io.interrupted.addEventListener('abort', stop)
     if (io.interrupted.aborted) stop()
     if (everySeconds === 0) return
+    const tell = (error: unknown): void => {
+      if (io.interrupted.aborted) return
+      output.progress(`no L1 block: ${error instanceof Error ? error.message : String(error)}`)
+    }
     const later = (): void => {
       io.timers.after(everySeconds * 1000, () => {
-        if (io.interrupted.aborted) return
-        faucet.mine(1).then(later, reject)
+        if (!io.interrupted.aborted) void faucet.mine(1).catch(tell).then(later)
       })
     }
     later()

@@ -128,7 +128,7 @@ const startOptions = z.object({
 
 async function runStart({ context, options }: CommandCall): Promise<void> {
   const chosen = parse(startOptions, options)
-  const home = await openNodeHome(nodeHomePath(context))
+  const home = await openNodeHome(nodeHomePath(context), context.io.env)
   const running = await startNode(home, {
     ...(chosen.apiPort === undefined ? {} : { apiPort: chosen.apiPort }),
     ...(chosen.logLevel === undefined ? {} : { logLevel: chosen.logLevel }),

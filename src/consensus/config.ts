@@ -36,6 +36,15 @@ export const LAN_TIMINGS: ConsensusTimings = {
   deadMs: 1_000,
 }
 
+/** A development network: all validators share the few cores of one machine. */
+export const CROWDED_TIMINGS: ConsensusTimings = {
+  proposeMs: 500,
+  notarizeMs: 800,
+  finalizeMs: 300,
+  retransmitMs: 150,
+  deadMs: 1_500,
+}
+
 export interface ConsensusConfig {
   readonly chainId: Hash32
   readonly validatorSet: ValidatorSet

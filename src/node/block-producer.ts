@@ -5,40 +5,72 @@
  */
 
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
-import type { Block } from '../chain/block.ts'
-import { queueBurns } from '../chain/peg/releases.ts'
-import { StateOverlay } from '../chain/state.ts'
-import { EMPTY_L1_SECTION, type L1Section } from '../chain/l1-section.ts'
+import { type Block, blockWeight } from '../chain/block.ts'
+import type { BlockPlan } from '../chain/build-block.ts'
+import type { PegTotals } from '../chain/extension.ts'
+import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../chain/l1-section.ts'
 import { MAX_BLOCK_SIGOPS, MAX_BLOCK_WEIGHT } from '../chain/params.ts'
+import { getPegBooks } from '../chain/peg/books.ts'
 import { batchDueMs, wouldBuildBatch } from '../chain/peg/plan-batches.ts'
 import { headerTimeAfter } from '../chain/tip.ts'
 import type { Verdict } from '../consensus/events-and-effects.ts'
 import { buildBlockTemplate } from '../mempool/block-template.ts'
 import type { Mempool } from '../mempool/mempool.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import { type Rejection, type Result, reject } from '../primitives/result.ts'
+import type { Logger, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
-import type { PegSide } from './peg-side.ts'
+import type { PegProposal, PegSide } from './peg-side.ts'
 
-/** Room for header, coinbase and mint transaction in a block's weight. */
-const RESERVED_WEIGHT = 40_000
+/** Room for header and coinbase in a block's weight, and for each deposit's input and output. */
+const RESERVED_WEIGHT = 10_000
+const DEPOSIT_WEIGHT = 400
 /** A validator accepts block times this far ahead of its own clock. */
 const AHEAD_ACCEPTED_MS = 10_000
-/** A proposer stays well inside that. Header seconds run ahead when blocks come faster than 6 a second. */
-const AHEAD_PROPOSED_MS = 5_000
+/**
+ * A proposer uses all of it: were it content with less, a validator whose blocks are as far ahead as
+ * others accept would be the only one that still proposes. Header seconds must rise by one in six
+ * blocks, so they run ahead when blocks come faster than six a second: there a proposer slows down a
+ * little, in a way that costs no view, so that honest blocks stay far from the limit.
+ */
+const AHEAD_PROPOSED_MS = AHEAD_ACCEPTED_MS
+const AHEAD_PACED_MS = 1_500
+const PACED_INTERVAL_MS = 190
+/** A wait is looked at again after this long, since the clock may be set. */
+const WAIT_MS_MAX = 250
+/** Time alone makes no work before this has passed; then it is looked at again. */
+const DUE_MS_MAX = 3_600_000
+/**
+ * After a block that changed nothing, what is left of the peg's work cannot be done now: the next
+ * try waits this long, twice as long after each further one.
+ */
+const EMPTY_PAUSE_MS = 1_000
+const EMPTY_PAUSE_MS_MAX = 30_000
+/** Transactions dropped in one build, each found by bisection, before the block is made without. */
+const DROPPED_MAX = 4
 
 export interface ProposalRequest {
   readonly view: number
   readonly proposer: number
 }
 
+export type BuildOutcome =
+  | { readonly kind: 'built'; readonly block: Block }
+  /** Not valid before that many milliseconds have passed. */
+  | { readonly kind: 'too-early'; readonly waitMs: number }
+  | { readonly kind: 'failed' }
+
 export interface BlockProducer {
-  /** A block on the present state; undefined when it cannot be made now. */
-  build(request: ProposalRequest): Promise<Block | undefined>
-  /** Hard validity alone when `fresh` is not set. */
-  judge(block: Block, scope: 'hard' | 'fresh'): Promise<Verdict>
+  /** A block on the present state. */
+  build(request: ProposalRequest): Promise<BuildOutcome>
+  /** Hard validity on the present state. */
+  check(block: Block): 'valid' | 'invalid'
+  /** Hard and soft validity. */
+  judge(block: Block): Promise<Verdict>
   hasWork(): boolean
   /** Milliseconds until time alone may make work; undefined when it will not. */
   workDueInMs(): number | undefined
+  /** A block has become part of the chain. */
+  applied(block: Block): void
 }
 
 export interface BlockProducerParts {
@@ -50,91 +82,183 @@ export interface BlockProducerParts {
 }
 
 export function createBlockProducer(parts: BlockProducerParts): BlockProducer {
-  const { chain, mempool, peg, runtime, payoutScript } = parts
-  const { params } = chain
-  const log = runtime.log.child({ part: 'producer' })
+  return new Producer(parts)
+}
+
+class Producer implements BlockProducer {
+  readonly #parts: BlockProducerParts
+  readonly #log: Logger
+  /** Monotonic, milliseconds. */
+  #appliedAtMs: number | undefined
+  #emptyInARow = 0
+  #last: { readonly totals: PegTotals; readonly timeMs: number }
+
+  constructor(parts: BlockProducerParts) {
+    this.#parts = parts
+    const { tip, view } = parts.chain.state()
+    this.#last = { totals: getPegBooks(view).totals, timeMs: tip.timeMs }
+    this.#log = parts.runtime.log.child({ part: 'producer' })
+  }
+
+  // --- making -------------------------------------------------------------------------------
+
+  async build(request: ProposalRequest): Promise<BuildOutcome> {
+    const { chain, peg } = this.#parts
+    const { height } = chain.state().tip
+    const early = this.#tooEarlyMs()
+    if (early > 0) return { kind: 'too-early', waitMs: Math.min(early, WAIT_MS_MAX) }
+    const proposal = await peg.propose(chain.state())
+    if (chain.state().tip.height !== height) return { kind: 'failed' }
+    // A refusal means a race with L1; a smaller block keeps the chain going meanwhile.
+    const block =
+      this.#attempt(request, proposal) ??
+      this.#attempt(request, { ...proposal, l1Section: EMPTY_L1_SECTION })
+    return block === undefined ? { kind: 'failed' } : { kind: 'built', block }
+  }
 
   /** Blocks carry strictly increasing times, whatever the clock does. */
-  function nextTimeMs(): number {
+  #nextTimeMs(): number {
+    const { chain, runtime } = this.#parts
     return Math.max(runtime.clock.nowMs(), chain.state().tip.timeMs + 1)
   }
 
-  async function build(request: ProposalRequest): Promise<Block | undefined> {
-    const height = chain.state().tip.height
-    const proposal = await peg.propose(chain.state())
-    const state = chain.state()
-    if (state.tip.height !== height) return undefined
-    const timeMs = nextTimeMs()
-    const headerMs = headerTimeAfter(state.tip, timeMs) * 1000
-    if (headerMs > runtime.clock.nowMs() + AHEAD_PROPOSED_MS) return undefined
-    const limits = { maxWeight: MAX_BLOCK_WEIGHT - RESERVED_WEIGHT, maxSigops: MAX_BLOCK_SIGOPS }
-    const template = buildBlockTemplate(mempool.all(), limits)
-    const transactions = template.transactions.map((entry) => entry.transaction)
-    const attempt = (l1Section: L1Section, chosen: typeof transactions): Block | undefined => {
-      const plan = { ...request, timeMs, payoutScript, l1Section, transactions: chosen }
-      const built = chain.build({ ...plan, feeRate: proposal.feeRate })
+  #tooEarlyMs(): number {
+    const { chain, runtime } = this.#parts
+    const headerMs = headerTimeAfter(chain.state().tip, this.#nextTimeMs()) * 1000
+    const aheadMs = headerMs - runtime.clock.nowMs()
+    if (aheadMs > AHEAD_PROPOSED_MS) return aheadMs - AHEAD_PROPOSED_MS
+    if (aheadMs <= AHEAD_PACED_MS || this.#appliedAtMs === undefined) return 0
+    return this.#appliedAtMs + PACED_INTERVAL_MS - runtime.clock.monotonicMs()
+  }
+
+  /** The fullest block with this L1 section; transactions that the state refuses leave the pool. */
+  #attempt(request: ProposalRequest, proposal: PegProposal): Block | undefined {
+    const timeMs = this.#nextTimeMs()
+    for (let dropped = 0; dropped <= DROPPED_MAX; dropped++) {
+      const chosen = dropped === DROPPED_MAX ? [] : this.#choose(proposal.l1Section)
+      const make = (transactions: readonly Transaction[]): Result<Block, Rejection> =>
+        this.#make({ ...request, ...proposal, timeMs, transactions })
+      const built = make(chosen)
       if (built.ok) return built.value
-      log.warn({ ...built.error }, 'own block content refused')
-      dropRefused(chosen)
-      return undefined
+      this.#log.warn({ ...built.error, dropped }, 'own block content refused')
+      const culprit = firstRefused(chosen, make)
+      // Not the transactions: the L1 section.
+      if (culprit === undefined) return undefined
+      this.#parts.mempool.remove(transactionId(culprit))
     }
-    // A refusal means a race with L1 or a burn that the state has overtaken; a smaller block keeps
-    // the chain going meanwhile.
-    return (
-      attempt(proposal.l1Section, transactions) ??
-      attempt(EMPTY_L1_SECTION, transactions) ??
-      attempt(EMPTY_L1_SECTION, [])
-    )
+    return undefined
   }
 
-  /** Burns can become invalid while they wait, when their target becomes the federation's own. */
-  function dropRefused(chosen: readonly Transaction[]): void {
-    const { view, tip } = chain.state()
-    const context = { height: tip.height + 1, timeMs: nextTimeMs() }
-    for (const transaction of chosen) {
-      const burns = queueBurns(new StateOverlay(view), params, transaction, context)
-      if (!burns.ok) mempool.remove(transactionId(transaction))
-    }
+  #choose(section: L1Section): readonly Transaction[] {
+    const reserved = RESERVED_WEIGHT + section.deposits.length * DEPOSIT_WEIGHT
+    const limits = { maxWeight: MAX_BLOCK_WEIGHT - reserved, maxSigops: MAX_BLOCK_SIGOPS }
+    const template = buildBlockTemplate(this.#parts.mempool.all(), limits)
+    return template.transactions.map((entry) => entry.transaction)
   }
 
-  async function judge(block: Block, scope: 'hard' | 'fresh'): Promise<Verdict> {
-    const checked = chain.check(block)
-    if (!checked.ok) {
-      log.warn({ ...checked.error, height: block.extension.height }, 'block refused')
-      return 'invalid'
-    }
-    if (scope === 'hard') return 'valid'
+  #make(plan: Omit<BlockPlan, 'payoutScript'>): Result<Block, Rejection> {
+    const { chain, payoutScript } = this.#parts
+    const built = chain.build({ ...plan, payoutScript })
+    if (built.ok && blockWeight(built.value) > MAX_BLOCK_WEIGHT) return reject('bad-blk-weight')
+    return built
+  }
+
+  // --- judging ------------------------------------------------------------------------------
+
+  check(block: Block): 'valid' | 'invalid' {
+    const checked = this.#parts.chain.check(block)
+    if (checked.ok) return 'valid'
+    this.#log.warn({ ...checked.error, height: block.extension.height }, 'block refused')
+    return 'invalid'
+  }
+
+  async judge(block: Block): Promise<Verdict> {
+    const { chain, peg, runtime } = this.#parts
+    // Overtaken: nobody asks any more.
+    if (block.header.previousHash !== chain.state().tip.hash) return 'pending'
+    if (this.check(block) === 'invalid') return 'invalid'
     const latest = runtime.clock.nowMs() + AHEAD_ACCEPTED_MS
     if (block.extension.timeMs > latest || block.header.time * 1000 > latest) return 'pending'
     const { l1Section } = block
     return peg.judge(chain.state(), { l1Section, feeRate: block.extension.feeRate })
   }
 
-  function hasWork(): boolean {
+  // --- work ---------------------------------------------------------------------------------
+
+  hasWork(): boolean {
+    const { chain, mempool, peg } = this.#parts
+    if (mempool.size > 0 || this.#heartbeatDueInMs() === 0) return true
+    if (this.#pauseLeftMs() > 0) return false
     const state = chain.state()
-    if (mempool.size > 0 || peg.hasWork(state) || heartbeatDueInMs() === 0) return true
+    if (peg.hasWork(state)) return true
     const context = {
       height: state.tip.height + 1,
-      timeMs: nextTimeMs(),
-      feeRate: params.peg.feeRateFloor,
+      timeMs: this.#nextTimeMs(),
+      feeRate: chain.params.peg.feeRateFloor,
     }
-    return wouldBuildBatch(state.view, params, context)
+    return wouldBuildBatch(state.view, chain.params, context)
   }
 
   /** Block 0 is years old; it asks for no heartbeat. */
-  function heartbeatDueInMs(): number | undefined {
+  #heartbeatDueInMs(): number | undefined {
+    const { chain, runtime } = this.#parts
+    const { heartbeatMs } = chain.params
     const { tip } = chain.state()
-    if (params.heartbeatMs === 0 || tip.height === 0) return undefined
-    return Math.max(0, tip.timeMs + params.heartbeatMs - runtime.clock.nowMs())
+    if (heartbeatMs === 0 || tip.height === 0) return undefined
+    return Math.max(0, tip.timeMs + heartbeatMs - runtime.clock.nowMs())
   }
 
-  function workDueInMs(): number | undefined {
-    const state = chain.state()
-    const batch = batchDueMs(state.view, params)
-    const due = [heartbeatDueInMs(), batch === undefined ? undefined : batch - nextTimeMs()]
+  #pauseLeftMs(): number {
+    if (this.#emptyInARow === 0 || this.#appliedAtMs === undefined) return 0
+    const pauseMs = EMPTY_PAUSE_MS * 2 ** Math.min(this.#emptyInARow - 1, 10)
+    const endMs = this.#appliedAtMs + Math.min(pauseMs, EMPTY_PAUSE_MS_MAX)
+    return Math.max(0, endMs - this.#parts.runtime.clock.monotonicMs())
+  }
+
+  workDueInMs(): number | undefined {
+    const { chain } = this.#parts
+    const batch = batchDueMs(chain.state().view, chain.params)
+    const due = [
+      this.#heartbeatDueInMs(),
+      batch === undefined ? undefined : batch - this.#nextTimeMs(),
+      this.#pauseLeftMs(),
+    ]
     const ahead = due.filter((ms) => ms !== undefined && ms > 0)
-    return ahead.length === 0 ? undefined : Math.min(...ahead.map((ms) => ms ?? 0))
+    return ahead.length === 0 ? undefined : Math.min(DUE_MS_MAX, ...ahead.map((ms) => ms ?? 0))
   }
 
-  return { build, judge, hasWork, workDueInMs }
+  applied(block: Block): void {
+    const { totals, timeMs } = block.extension
+    const isEmpty =
+      block.transactions.length === 1 &&
+      isEmptyL1Section(block.l1Section) &&
+      totals.pendingReleases === this.#last.totals.pendingReleases &&
+      totals.inFlightFees === this.#last.totals.inFlightFees
+    const { heartbeatMs } = this.#parts.chain.params
+    const isHeartbeat = heartbeatMs !== 0 && timeMs - this.#last.timeMs >= heartbeatMs
+    if (!isEmpty) this.#emptyInARow = 0
+    else if (!isHeartbeat) this.#emptyInARow += 1
+    this.#last = { totals, timeMs }
+    this.#appliedAtMs = this.#parts.runtime.clock.monotonicMs()
+  }
+}
+
+/**
+ * The transaction that makes a block impossible, when some prefix of them, parents first, can make
+ * one; undefined when not even a block without any can be made.
+ */
+function firstRefused(
+  transactions: readonly Transaction[],
+  make: (transactions: readonly Transaction[]) => Result<unknown, unknown>,
+): Transaction | undefined {
+  if (!make([]).ok) return undefined
+  // The first `good` of them make a block, the first `bad` do not.
+  let good = 0
+  let bad = transactions.length
+  while (bad - good > 1) {
+    const middle = (good + bad) >>> 1
+    if (make(transactions.slice(0, middle)).ok) good = middle
+    else bad = middle
+  }
+  return transactions[good]
 }

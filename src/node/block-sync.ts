@@ -1,11 +1,16 @@
 /**
  * Catching up, and helping others to. A node that hears of later heights asks that peer for decided
  * blocks, checks each certificate with the validators of its height, and feeds the blocks to the core
- * in order, the same way as live ones. What a peer claims is a hint, never a target: only blocks move
- * the node. Every node answers such questions from its own chain.
+ * in order, the same way as live ones. What a peer claims is a hint, never a target: only blocks and
+ * certificates count. Every node answers such questions from its own chain.
+ *
+ * One peer is asked at a time. One that has nothing, or does not answer in time, has a pause; one
+ * whose answer cannot come from an honest node is disconnected. There is no least data rate: after a
+ * timeout the peer is asked for fewer blocks.
  */
 
 import { decodeCertificate, verifyCertificate } from '../consensus/certificate.ts'
+import { faultTolerance } from '../consensus/quorum.ts'
 import {
   type DecidedBlock,
   decodeDecidedAnswer,
@@ -16,108 +21,231 @@ import {
   MAX_DECIDED_COUNT,
 } from '../consensus/sync-messages.ts'
 import { DecodeError } from '../primitives/codec.ts'
-import type { CancelTimer, Network, PeerId, Runtime } from '../runtime/runtime.ts'
+import type { CancelTimer, Logger, Network, PeerId, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
 import type { ConsensusDriver } from './consensus-driver.ts'
+import type { ValidatorLinks } from './validator-links.ts'
 
 export interface BlockSync {
   start(): void
-  stop(): void
+  /** No question is asked any more; resolves when the one under way has ended. */
+  stop(): Promise<void>
   /** A peer seems to be ahead. */
   hint(peer: PeerId): void
-  /** False while a peer is known to be ahead of this node. */
+  /** A certificate of this height was seen and verified. */
+  sawCertified(height: number): void
+  /**
+   * True when peers have been asked (f + 1 validators, if so many are connected), and no certificate
+   * is known for a block far ahead of this node. A node without peers does not know.
+   */
   isSynced(): boolean
+}
+
+export interface BlockSyncParts {
+  readonly chain: ChainService
+  readonly driver: Pick<ConsensusDriver, 'decided' | 'flushed' | 'context' | 'haltReason'>
+  readonly links: Pick<ValidatorLinks, 'connected' | 'peerOf'>
+  readonly network: Network
+  readonly runtime: Runtime
+  /** Does this node vote? */
+  readonly isValidator: boolean
 }
 
 const ANSWER_TIMEOUT_MS = 5_000
 /** Everybody is asked now and then: a lost message must not leave an observer behind. */
 const ASK_AROUND_MS = 2_000
+/** A peer that had nothing new is not asked again before this has passed. */
+const NOTHING_PAUSE_MS = 500
+/** One that did not answer. */
+const SILENCE_PAUSE_MS = 5_000
+/** An answer of so few blocks came from a peer at the same place: blocks are made meanwhile. */
+const LEVEL_BLOCKS_MAX = 2
+/** Further behind than this is catching up. */
+const LAG_MAX = 8
 
-export function createBlockSync(
-  chain: ChainService,
-  driver: ConsensusDriver,
-  network: Network,
-  runtime: Runtime,
-): BlockSync {
-  const log = runtime.log.child({ part: 'sync' })
-  const waiting = new Set<PeerId>()
-  let running = false
-  let stopped = false
-  let synced = false
-  let cancel: CancelTimer | undefined
-  let turn = 0
+interface Standing {
+  /** Blocks to ask for. */
+  count: number
+  /** Monotonic, ms. */
+  notBeforeMs: number
+  /** It has said that it has nothing newer than this node. */
+  isLevel: boolean
+}
 
-  /** Asks one peer once; returns how many blocks it brought. */
-  async function ask(peer: PeerId): Promise<number> {
-    const fromHeight = chain.state().tip.height + 1
-    const question = encodeDecidedRequest({ fromHeight, count: MAX_DECIDED_COUNT })
-    const answer = await network.request(peer, question, ANSWER_TIMEOUT_MS)
-    let taken = 0
-    for (const decided of decodeDecidedAnswer(answer)) {
-      // The answer may overlap what arrived live in the meantime.
-      if (decided.certificate.height !== chain.state().tip.height + 1) continue
-      if (!isFinal(decided)) throw new DecodeError('a decided block without a valid certificate')
-      if (!driver.decided(decided.block, decided.certificate)) {
-        throw new DecodeError('a decided block that its certificate does not name')
-      }
-      taken += 1
-    }
-    return taken
+/** Handlers are registered at once, so this comes before the network starts. */
+export function createBlockSync(parts: BlockSyncParts): BlockSync {
+  return new Sync(parts)
+}
+
+class Sync implements BlockSync {
+  readonly #parts: BlockSyncParts
+  readonly #log: Logger
+  readonly #standings = new Map<PeerId, Standing>()
+  readonly #wanted = new Set<PeerId>()
+  #running: Promise<void> | undefined
+  #cancel: CancelTimer | undefined
+  #certifiedHeight = 0
+  #wasLevel: boolean
+  #turn = 0
+  #isStopped = false
+
+  constructor(parts: BlockSyncParts) {
+    this.#parts = parts
+    const { network, chain, runtime } = parts
+    this.#log = runtime.log.child({ part: 'sync' })
+    // Nobody can be ahead of the only validator.
+    this.#wasLevel = this.#isAlone
+    network.onPeerConnected((peer) => this.hint(peer))
+    network.onPeerDisconnected((peer) => {
+      this.#wanted.delete(peer)
+      this.#standings.delete(peer)
+    })
+    network.onRequest(async (_from, question) => answerDecided(chain, question))
   }
 
-  function isFinal(decided: DecidedBlock): boolean {
-    const { certificate } = decided
-    return certificate.type === 'finalize' && verifyCertificate(certificate, driver.context)
+  get #isAlone(): boolean {
+    return this.#parts.isValidator && this.#parts.driver.context.validators.length === 1
   }
 
-  async function drain(): Promise<void> {
-    for (const peer of waiting) {
-      waiting.delete(peer)
-      try {
-        let brought = await ask(peer)
-        while (brought > 0 && !stopped) {
-          synced = brought < MAX_DECIDED_COUNT
-          log.debug({ peer, brought, height: chain.state().tip.height }, 'caught up some')
-          brought = await ask(peer)
-        }
-        synced = true
-      } catch (error) {
-        if (error instanceof DecodeError) network.disconnect(peer, error.message)
-        else log.debug({ peer, error: String(error) }, 'a peer did not answer')
-      }
-      if (stopped) return
-    }
+  start(): void {
+    const peers = this.#parts.network.peers()
+    const peer = peers[this.#turn % Math.max(1, peers.length)]
+    this.#turn += 1
+    if (peer !== undefined) this.hint(peer.peerId)
+    this.#cancel = this.#parts.runtime.timers.after(ASK_AROUND_MS, () => this.start())
   }
 
-  function hint(peer: PeerId): void {
-    waiting.add(peer)
-    if (running || stopped) return
-    running = true
-    void drain().finally(() => {
-      running = false
-      if (waiting.size > 0) for (const next of waiting) hint(next)
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancel?.()
+    await this.#running
+  }
+
+  sawCertified(height: number): void {
+    this.#certifiedHeight = Math.max(this.#certifiedHeight, height)
+  }
+
+  isSynced(): boolean {
+    this.#wasLevel ||= this.#isLevelWithPeers()
+    const lag = this.#certifiedHeight - this.#parts.chain.state().tip.height
+    return this.#wasLevel && lag <= LAG_MAX && (this.#isAlone || this.#hasPeers)
+  }
+
+  get #hasPeers(): boolean {
+    return this.#parts.network.peers().length > 0
+  }
+
+  #isLevelWithPeers(): boolean {
+    const { links, network, driver } = this.#parts
+    const validators = links.connected().map((index) => links.peerOf(index))
+    const asked = validators.length > 0 ? validators : network.peers().map(({ peerId }) => peerId)
+    const level = asked.filter(
+      (peer) => peer !== undefined && this.#standings.get(peer)?.isLevel === true,
+    )
+    const wanted = Math.min(faultTolerance(driver.context.validators.length) + 1, asked.length)
+    return wanted > 0 && level.length >= wanted
+  }
+
+  // --- asking -------------------------------------------------------------------------------
+
+  hint(peer: PeerId): void {
+    if (this.#isOver || this.#isPaused(peer)) return
+    this.#wanted.add(peer)
+    if (this.#running !== undefined) return
+    this.#running = this.#visitAll().finally(() => {
+      this.#running = undefined
     })
   }
 
-  function askAround(): void {
-    const peers = network.peers()
-    const peer = peers[turn % Math.max(1, peers.length)]
-    turn += 1
-    if (peer !== undefined) hint(peer.peerId)
-    cancel = runtime.timers.after(ASK_AROUND_MS, askAround)
+  get #isOver(): boolean {
+    return this.#isStopped || this.#parts.driver.haltReason() !== undefined
   }
 
-  network.onPeerConnected(hint)
-  network.onRequest(async (_from, question) => answerDecided(chain, question))
+  #isPaused(peer: PeerId): boolean {
+    const standing = this.#standings.get(peer)
+    return standing !== undefined && this.#parts.runtime.clock.monotonicMs() < standing.notBeforeMs
+  }
 
-  return {
-    start: askAround,
-    stop() {
-      stopped = true
-      cancel?.()
-    },
-    hint,
-    isSynced: () => synced,
+  async #visitAll(): Promise<void> {
+    while (!this.#isOver) {
+      const [peer] = this.#wanted
+      if (peer === undefined) return
+      this.#wanted.delete(peer)
+      await this.#visit(peer)
+    }
+  }
+
+  /** Takes all that one peer has. */
+  async #visit(peer: PeerId): Promise<void> {
+    const { runtime, network } = this.#parts
+    const standing = this.#standings.get(peer) ?? {
+      count: MAX_DECIDED_COUNT,
+      notBeforeMs: 0,
+      isLevel: false,
+    }
+    this.#standings.set(peer, standing)
+    let pauseMs = NOTHING_PAUSE_MS
+    try {
+      let brought = 0
+      do {
+        brought = await this.#ask(peer, standing)
+        if (brought > 0) this.#log.debug({ peer, brought }, 'blocks came in')
+      } while (brought > LEVEL_BLOCKS_MAX && !this.#isOver)
+      standing.isLevel = true
+    } catch (error) {
+      pauseMs = SILENCE_PAUSE_MS
+      standing.isLevel = false
+      if (error instanceof DecodeError) network.disconnect(peer, error.message)
+      else this.#log.debug({ peer, error: String(error) }, 'a peer did not answer')
+    }
+    standing.notBeforeMs = runtime.clock.monotonicMs() + pauseMs
+  }
+
+  /** Asks one peer once; returns how many blocks it brought. @throws DecodeError for a lie. */
+  async #ask(peer: PeerId, standing: Standing): Promise<number> {
+    const { chain, network } = this.#parts
+    const fromHeight = chain.state().tip.height + 1
+    const { count } = standing
+    const question = encodeDecidedRequest({ fromHeight, count })
+    // Only an answer that comes raises it again.
+    standing.count = Math.max(1, Math.floor(count / 4))
+    const answer = await network.request(peer, question, ANSWER_TIMEOUT_MS)
+    standing.count = Math.min(MAX_DECIDED_COUNT, count * 2)
+    const blocks = decodeDecidedAnswer(answer)
+    const [first] = blocks
+    if (first === undefined || this.#isOver) return 0
+    if (first.certificate.height !== fromHeight || blocks.length > count) {
+      throw new DecodeError('an answer to another question')
+    }
+    await this.#take(blocks)
+    return blocks.length
+  }
+
+  async #take(blocks: readonly DecidedBlock[]): Promise<void> {
+    const { chain, driver } = this.#parts
+    const last = blocks.at(-1)
+    if (last !== undefined) this.#verify(last)
+    let earlier: Promise<void> = Promise.resolve()
+    for (const decided of blocks) {
+      if (this.#isOver) return
+      // It may have arrived live in the meantime.
+      if (decided.certificate.height <= chain.state().tip.height) continue
+      if (decided !== last) this.#verify(decided)
+      const outcome = driver.decided(decided.block, decided.certificate)
+      if (outcome === 'halted') return
+      if (outcome === 'unbound') throw new DecodeError('a body that its certificate does not name')
+      // Not faster than the disk, but one ahead of it.
+      await earlier
+      earlier = driver.flushed()
+    }
+    await earlier
+  }
+
+  #verify({ certificate }: DecidedBlock): void {
+    const isFinal =
+      certificate.type === 'finalize' && verifyCertificate(certificate, this.#parts.driver.context)
+    if (!isFinal) throw new DecodeError('a decided block without a valid certificate')
+    this.sawCertified(certificate.height)
   }
 }
 

@@ -38,15 +38,19 @@ export class StateMismatchError extends Error {
 export interface ChainService {
   readonly params: ChainParams
   readonly database: ChainDatabase
-  state(): ChainState
+  /** The state that the next block builds on. */
+  readonly state: () => ChainState
   /** Full validity of a candidate on the current state; the work is kept for `apply`. */
   check(block: Block): Result<ConnectedBlock, Rejection>
   build(plan: BlockPlan): Result<Block, Rejection>
   /**
    * Applies a final block. The new state is visible on return; the promise resolves when it is on
-   * stable storage. @throws AssertionError when the block is not valid here.
+   * stable storage. It rejects when that failed, and so does every later one: the disk then stands
+   * at an earlier block. @throws AssertionError when the block is not valid here.
    */
   apply(block: Block, certificate: Uint8Array): Promise<void>
+  /** Resolves when no block is on its way to the disk any more. */
+  settled(): Promise<void>
 }
 
 /** Candidates for one height: at most one per view and leader. */
@@ -60,7 +64,7 @@ export async function openChainService(
 ): Promise<ChainService> {
   if (database.tip() === undefined) await storeGenesis(params, database)
   const state = await loadState(params, database)
-  return createService(params, database, state, scriptCache)
+  return new Service(params, database, state, scriptCache)
 }
 
 async function storeGenesis(params: ChainParams, database: ChainDatabase): Promise<void> {
@@ -79,8 +83,8 @@ async function storeGenesis(params: ChainParams, database: ChainDatabase): Promi
 }
 
 interface LoadedState {
-  tip: ChainTip
-  trie: StateTrie
+  readonly tip: ChainTip
+  readonly trie: StateTrie
   readonly ranged: Map<RangedNamespace, Map<StateKey, Uint8Array>>
 }
 
@@ -107,14 +111,14 @@ async function loadState(params: ChainParams, database: ChainDatabase): Promise<
 
 function loadTip(database: ChainDatabase, tipBlock: Block): ChainTip {
   const { height } = tipBlock.extension
-  const first = Math.max(0, height - 10)
+  const first = Math.max(0, height - 11)
   const before: ChainTip = {
     height: height - 1,
     hash: tipBlock.header.previousHash,
     timeMs: 0,
     recentTimes: Array.from(
       { length: height - first },
-      (_, index) => blockAt(database, first + index).header.time,
+      (_, index) => present(database.findBlockInfo(first + index), 'stored block').time,
     ),
     coinbase: undefined,
   }
@@ -128,87 +132,104 @@ function blockAt(database: ChainDatabase, height: number): Block {
   return present(database.findBlock(hash), `block ${height}`).block
 }
 
-function createService(
-  params: ChainParams,
-  database: ChainDatabase,
-  loaded: LoadedState,
-  scriptCache: ScriptCache,
-): ChainService {
-  let { tip, trie } = loaded
-  const { ranged } = loaded
-  const checked = new Map<BlockHash, ConnectedBlock>()
+class Service implements ChainService {
+  readonly params: ChainParams
+  readonly database: ChainDatabase
+  readonly #scriptCache: ScriptCache
+  readonly #ranged: LoadedState['ranged']
+  readonly #view: StateView
+  readonly #checked = new Map<BlockHash, ConnectedBlock>()
   /** Deltas of blocks on their way to the disk, oldest first. */
-  const pending: StateDelta[] = []
-  let lastWrite: Promise<void> = Promise.resolve()
+  readonly #pending: StateDelta[] = []
+  #tip: ChainTip
+  #trie: StateTrie
+  #lastWrite: Promise<void> = Promise.resolve()
 
-  const view: StateView = {
-    get(key) {
-      for (let i = pending.length - 1; i >= 0; i--) {
-        const delta = pending[i]
-        if (delta === undefined) continue
-        const value = delta.puts.get(key)
-        if (value !== undefined) return value
-        if (delta.deletes.has(key)) return undefined
-      }
-      return database.getState(key)
-    },
-    range: (namespace) =>
-      [...present(ranged.get(namespace), 'ranged namespace')].toSorted(([a], [b]) =>
-        a < b ? -1 : 1,
-      ),
+  constructor(
+    params: ChainParams,
+    database: ChainDatabase,
+    loaded: LoadedState,
+    scriptCache: ScriptCache,
+  ) {
+    this.params = params
+    this.database = database
+    this.#scriptCache = scriptCache
+    this.#ranged = loaded.ranged
+    this.#tip = loaded.tip
+    this.#trie = loaded.trie
+    this.#view = {
+      get: (key) => this.#get(key),
+      range: (namespace) =>
+        [...present(this.#ranged.get(namespace), 'ranged namespace')].toSorted(([a], [b]) =>
+          a < b ? -1 : 1,
+        ),
+    }
   }
-  const state = (): ChainState => ({ tip, view, trie })
 
-  function check(block: Block): Result<ConnectedBlock, Rejection> {
+  readonly state = (): ChainState => ({ tip: this.#tip, view: this.#view, trie: this.#trie })
+
+  #get(key: StateKey): Uint8Array | undefined {
+    for (let i = this.#pending.length - 1; i >= 0; i--) {
+      const delta = this.#pending[i]
+      if (delta === undefined) continue
+      const value = delta.puts.get(key)
+      if (value !== undefined) return value
+      if (delta.deletes.has(key)) return undefined
+    }
+    return this.database.getState(key)
+  }
+
+  check(block: Block): Result<ConnectedBlock, Rejection> {
     const hash = blockHash(block)
-    const known = checked.get(hash)
+    const known = this.#checked.get(hash)
     if (known !== undefined) return { ok: true, value: known }
     const binding = checkBinding(block)
     if (!binding.ok) return binding
-    const connected = connectBlock(params, state(), block, scriptCache)
-    if (connected.ok && checked.size < CHECKED_MAX) checked.set(hash, connected.value)
+    const connected = connectBlock(this.params, this.state(), block, this.#scriptCache)
+    if (connected.ok && this.#checked.size < CHECKED_MAX) this.#checked.set(hash, connected.value)
     return connected
   }
 
-  function applyToMemory(block: Block, connected: ConnectedBlock): void {
-    pending.push(connected.delta)
-    for (const [namespace, records] of ranged) {
+  build(plan: BlockPlan): Result<Block, Rejection> {
+    return buildBlock(this.params, this.state(), plan, this.#scriptCache)
+  }
+
+  apply(block: Block, certificate: Uint8Array): Promise<void> {
+    const connected = this.check(block)
+    assert(connected.ok, 'a final block must be valid here')
+    this.#applyToMemory(block, connected.value)
+    const { delta, undo, outcome } = connected.value
+    this.#lastWrite = this.#lastWrite.then(async () => {
+      await this.database.commit({
+        height: block.extension.height,
+        hash: blockHash(block),
+        blockBytes: encodeBlock(block),
+        block,
+        certificate,
+        delta,
+        undo,
+        spent: [[], ...outcome.spent],
+        mintPrevouts: outcome.mintPrevouts,
+      })
+      this.#pending.shift()
+    })
+    return this.#lastWrite
+  }
+
+  settled(): Promise<void> {
+    return this.#lastWrite.catch(() => undefined)
+  }
+
+  #applyToMemory(block: Block, connected: ConnectedBlock): void {
+    this.#pending.push(connected.delta)
+    for (const [namespace, records] of this.#ranged) {
       for (const [key, value] of connected.delta.puts) {
         if (key.startsWith(namespace)) records.set(key, value)
       }
       for (const key of connected.delta.deletes) records.delete(key)
     }
-    trie = connected.trie
-    tip = tipAfter(tip, block)
-    checked.clear()
-  }
-
-  return {
-    params,
-    database,
-    state,
-    check,
-    build: (plan) => buildBlock(params, state(), plan, scriptCache),
-    apply(block, certificate) {
-      const connected = check(block)
-      assert(connected.ok, 'a final block must be valid here')
-      applyToMemory(block, connected.value)
-      const write = lastWrite.then(async () => {
-        await database.commit({
-          height: block.extension.height,
-          hash: blockHash(block),
-          blockBytes: encodeBlock(block),
-          block,
-          certificate,
-          delta: connected.value.delta,
-          undo: connected.value.undo,
-          spent: [[], ...connected.value.outcome.spent],
-          mintPrevouts: connected.value.outcome.mintPrevouts,
-        })
-        pending.shift()
-      })
-      lastWrite = write
-      return write
-    },
+    this.#trie = connected.trie
+    this.#tip = tipAfter(this.#tip, block)
+    this.#checked.clear()
   }
 }

@@ -3,7 +3,7 @@
  * which overrides the file, which overrides the defaults; an unknown key is an error that names it.
  */
 
-import { parse, TomlError } from 'smol-toml'
+import { parse, TomlError, type TomlTable } from 'smol-toml'
 import { z } from 'zod'
 
 /** A configuration that cannot be used. The message says where and what to do. */
@@ -41,18 +41,89 @@ const configSchema = z.strictObject({
 
 export type NodeConfig = z.infer<typeof configSchema>
 
-/** @throws ConfigError */
-export function parseConfig(toml: string, fileName: string): NodeConfig {
-  const parsed = configSchema.safeParse(parseToml(toml, fileName))
+/**
+ * Variables of the environment, and the key each one overrides. Lists are separated by commas. A key
+ * of `[l1]` makes that table when the file has none.
+ */
+export const CONFIG_VARIABLES = {
+  CAUSEWAY_LOG_LEVEL: ['log_level', 'text'],
+  CAUSEWAY_P2P_LISTEN: ['p2p.listen', 'list'],
+  CAUSEWAY_P2P_PEERS: ['p2p.peers', 'list'],
+  CAUSEWAY_API_ENABLED: ['api.enabled', 'boolean'],
+  CAUSEWAY_API_HOST: ['api.host', 'text'],
+  CAUSEWAY_API_PORT: ['api.port', 'number'],
+  CAUSEWAY_L1_URL: ['l1.url', 'text'],
+  CAUSEWAY_L1_COOKIE_FILE: ['l1.cookie_file', 'text'],
+  CAUSEWAY_L1_USER: ['l1.user', 'text'],
+  CAUSEWAY_L1_PASSWORD: ['l1.password', 'text'],
+} as const satisfies Readonly<Record<string, readonly [key: string, kind: VariableKind]>>
+
+type VariableKind = 'text' | 'list' | 'boolean' | 'number'
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * The configuration of a file with the environment's overrides. @throws ConfigError that names the
+ * line of the file, or the variable.
+ */
+export function parseConfig(
+  toml: string,
+  fileName: string,
+  environment: Environment = {},
+): NodeConfig {
+  const values = parseToml(toml, fileName)
+  const overridden = override(values, environment)
+  const parsed = configSchema.safeParse(values)
   if (parsed.success) return checkL1(parsed.data, fileName)
-  const issue = parsed.error.issues[0]
-  const keys = issue?.code === 'unrecognized_keys' ? issue.keys : []
-  const line = lineOf(toml, String(keys[0] ?? issue?.path.at(-1) ?? ''))
-  const where = line === undefined ? fileName : `${fileName}:${line}`
+  const [issue] = parsed.error.issues
+  const keys = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
+  const path = [...(issue?.path ?? []), ...keys].filter((part) => typeof part === 'string')
+  const variable = overridden.get(path.join('.'))
+  const line = lineOf(toml, path)
+  const where = variable ?? (line === undefined ? fileName : `${fileName}:${line}`)
   throw new ConfigError(`${where}: ${z.prettifyError(parsed.error)}`)
 }
 
-function parseToml(toml: string, fileName: string): unknown {
+/** Puts the environment's values into the file's; returns the variable behind each changed key. */
+function override(values: TomlTable, environment: Environment): ReadonlyMap<string, string> {
+  const overridden = new Map<string, string>()
+  for (const [variable, [key, kind]] of Object.entries(CONFIG_VARIABLES)) {
+    const text = environment[variable]
+    if (text === undefined || text === '') continue
+    const [head = '', name] = key.split('.')
+    if (name === undefined) {
+      values[head] = valueOf(text, kind)
+    } else {
+      const table = values[head] ?? {}
+      // Not a table: the schema says so.
+      if (!isTable(table)) continue
+      values[head] = { ...table, [name]: valueOf(text, kind) }
+    }
+    overridden.set(key, variable)
+  }
+  return overridden
+}
+
+/** What cannot be read as its kind stays text, for the schema to refuse. */
+function valueOf(text: string, kind: VariableKind): TomlTable[string] {
+  switch (kind) {
+    case 'text':
+      return text
+    case 'list':
+      return text.split(',').map((item) => item.trim())
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text
+    case 'number':
+      return /^\d{1,9}$/.test(text) ? Number(text) : text
+  }
+}
+
+function isTable(value: unknown): value is TomlTable {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  )
+}
+
+function parseToml(toml: string, fileName: string): TomlTable {
   try {
     return parse(toml)
   } catch (cause) {
@@ -73,13 +144,22 @@ function checkL1(config: NodeConfig, fileName: string): NodeConfig {
   return config
 }
 
-/** First line that sets a key, counted from 1. */
-function lineOf(toml: string, key: string): number | undefined {
-  if (key === '') return undefined
-  const index = toml
-    .split('\n')
-    .findIndex((line) => line.trimStart().startsWith(key) || line.includes(`[${key}]`))
-  return index === -1 ? undefined : index + 1
+const TABLE_LINE = /^\s*\[\s*([\w.-]+)\s*\]/
+const KEY_LINE = /^\s*"?([\w.-]+)"?\s*=/
+
+/** The line, counted from 1, that sets a key; failing that, the one that opens its table. */
+function lineOf(toml: string, path: readonly string[]): number | undefined {
+  const wanted = path.join('.')
+  let table = ''
+  let best: { readonly line: number; readonly length: number } | undefined
+  for (const [index, text] of toml.split('\n').entries()) {
+    table = TABLE_LINE.exec(text)?.[1] ?? table
+    const key = KEY_LINE.exec(text)?.[1]
+    const here = [table, key ?? ''].filter((part) => part !== '').join('.')
+    const isPart = wanted === here || wanted.startsWith(`${here}.`)
+    if (isPart && here.length > (best?.length ?? 0)) best = { line: index + 1, length: here.length }
+  }
+  return best?.line
 }
 
 export interface ConfigValues {
@@ -90,12 +170,14 @@ export interface ConfigValues {
   readonly l1: NodeConfig['l1']
 }
 
+const quoted = (items: readonly string[]): string =>
+  `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
+
 /** A `config.toml` with every key and what it means. */
 export function formatConfig(values: ConfigValues): string {
-  const quoted = (items: readonly string[]): string =>
-    `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
   const { l1 } = values
-  return `# Causeway node. Flags and CAUSEWAY_… variables override this file.
+  return `# Causeway node. Flags override the environment (CAUSEWAY_API_PORT for port in [api], and so on),
+# which overrides this file.
 
 # debug, info, warn, error or silent; JSON lines on standard error.
 log_level = "${values.logLevel}"

@@ -2,6 +2,11 @@
  * Runs the agreement core in the world: events in, effects out, in the order that output commit
  * demands (see `events-and-effects.ts` for what a driver owes). The core decides; this file only
  * moves messages, records, timers and blocks.
+ *
+ * Events are handled one after the other: what an effect gives rise to waits until the effects of
+ * its own step are all performed. Hard validity is answered within the same turn, so a decided block
+ * is part of the chain when `decided` returns. Whatever goes wrong inside halts the node: it signs
+ * and sends nothing more.
  */
 
 import { type Block, blockHash, decodeBlock, encodeBlock } from '../chain/block.ts'
@@ -11,18 +16,14 @@ import type { ConsensusBlock } from '../consensus/block.ts'
 import { type Certificate, encodeCertificate } from '../consensus/certificate.ts'
 import { type ConsensusTimings, LAN_TIMINGS } from '../consensus/config.ts'
 import type { Effect, Event, TimerId } from '../consensus/events-and-effects.ts'
-import { decodeMessage, encodeMessage, type Message } from '../consensus/messages.ts'
 import { type Consensus, createConsensus } from '../consensus/step.ts'
-import { verifyMessage } from '../consensus/verify-message.ts'
 import type { VoteContext } from '../consensus/votes.ts'
-import { decodeWalRecord, encodeWalRecord } from '../consensus/wal-record.ts'
+import { decodeWalRecord, encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import { present } from '../primitives/assert.ts'
 import { DecodeError } from '../primitives/codec.ts'
-import type { BlockHash } from '../primitives/hashes.ts'
 import type {
   AppendLog,
   CancelTimer,
-  Channel,
   GossipVerdict,
   Network,
   PeerId,
@@ -30,9 +31,17 @@ import type {
 } from '../runtime/runtime.ts'
 import type { BlockProducer } from './block-producer.ts'
 import type { ChainService } from './chain-service.ts'
-import { createOutputQueue } from './output-commit.ts'
-import { createSignGuard } from './sign-guard.ts'
+import { ConsensusInbox, FORWARDED_HEIGHTS } from './consensus-inbox.ts'
+import { ConsensusOutbox } from './consensus-outbox.ts'
+import { FreshJudgements } from './fresh-judgements.ts'
+import { createOutputQueue, type OutputQueue } from './output-commit.ts'
+import { createSignGuard, type SignGuard } from './sign-guard.ts'
 import type { ValidatorIdentity, ValidatorLinks } from './validator-links.ts'
+
+/** The journal holds what no journal of this program holds. */
+export class JournalContentError extends Error {
+  override readonly name = 'JournalContentError'
+}
 
 export interface DriverParts {
   readonly chain: ChainService
@@ -42,7 +51,7 @@ export interface DriverParts {
   readonly runtime: Runtime
   readonly journal: AppendLog
   readonly identity: ValidatorIdentity | undefined
-  readonly timings?: ConsensusTimings
+  readonly timings?: ConsensusTimings | undefined
 }
 
 export interface DriverHooks {
@@ -53,11 +62,19 @@ export interface DriverHooks {
   halted(reason: string): void
   shareTransactions(): readonly Uint8Array[]
   receiveTransactions(transactions: readonly Uint8Array[]): GossipVerdict
-  /** Somebody published a decided block. */
+  /** A good copy of a decided block travels on its topic. */
   heardDecided(height: number): void
+  /** A certificate of this height was seen; the peer may have what is missing here. */
+  heardAhead(height: number, peer: PeerId): void
   /** A validator says that it is ahead. */
   behind(peer: PeerId): void
 }
+
+/** Between two pushes of the oldest transactions to all validators while the chain stalls. */
+const SHARE_EVERY_MS = 2_000
+
+/** `unbound`: the body is not the one that the certificate names. `halted`: this node takes none. */
+export type DecidedOutcome = 'applied' | 'unbound' | 'halted'
 
 export interface ConsensusDriver {
   start(): void
@@ -66,16 +83,15 @@ export interface ConsensusDriver {
   refreshWork(): void
   /** Something that a pending judgement waits for may have changed. */
   reconsider(): void
-  /** A block of the sync protocol whose certificate has been verified. False when it is not bound. */
-  decided(bytes: Uint8Array, certificate: Certificate): boolean
+  /** The next block, from the sync protocol; its certificate has been verified. */
+  decided(bytes: Uint8Array, certificate: Certificate): DecidedOutcome
+  /** Resolves when all blocks applied so far are durable, or will never be. */
+  flushed(): Promise<void>
   readonly context: VoteContext
   haltReason(): string | undefined
 }
 
-/** A pending judgement is looked at again this often, besides when something changes. */
-const RECONSIDER_MS = 200
-const OPENED_BLOCKS_MAX = 32
-
+/** @throws JournalContentError */
 export function createConsensusDriver(parts: DriverParts, hooks: DriverHooks): ConsensusDriver {
   return new Driver(parts, hooks)
 }
@@ -85,34 +101,47 @@ class Driver implements ConsensusDriver {
   readonly #parts: DriverParts
   readonly #hooks: DriverHooks
   readonly #core: Consensus
-  readonly #records: ReturnType<typeof decodeWalRecord>[]
-  readonly #output: ReturnType<typeof createOutputQueue>
-  readonly #guard: ReturnType<typeof createSignGuard> | undefined
+  readonly #records: readonly WalRecord[]
+  readonly #output: OutputQueue
+  readonly #guard: SignGuard | undefined
+  readonly #inbox: ConsensusInbox
+  readonly #outbox: ConsensusOutbox
+  readonly #judgements: FreshJudgements
   readonly #timers = new Map<TimerId, CancelTimer>()
-  /** Decoded blocks by hash; the core holds bytes. */
-  readonly #opened = new Map<BlockHash, Block>()
-  readonly #pending = new Map<BlockHash, Block>()
-  #cancelReconsider: CancelTimer | undefined
+  /** The core holds bytes; what they decode to lives as long as it holds them. */
+  readonly #opened = new WeakMap<ConsensusBlock, Block>()
+  /** The last decided blocks. */
+  #recent: readonly ConsensusBlock[] = []
+  readonly #builds = new Set<Promise<void>>()
+  readonly #events: Event[] = []
+  #isStepping = false
+  /** What the core was told about work since the last commit. */
+  #toldWork = false
   #cancelWork: CancelTimer | undefined
+  #cancelBuild: CancelTimer | undefined
+  #sharedAtMs = Number.NEGATIVE_INFINITY
   #halted: string | undefined
   #stopped = false
 
   constructor(parts: DriverParts, hooks: DriverHooks) {
     this.#parts = parts
     this.#hooks = hooks
-    const { chain, identity, journal } = parts
+    const { chain, identity, journal, runtime } = parts
+    const timings = parts.timings ?? LAN_TIMINGS
     const { tip } = chain.state()
     const validatorSet = validatorSetOf(chain.params)
     const { chainId } = chain.params
     this.context = { chainId, epoch: validatorSet.epoch, validators: validatorSet.keys }
-    this.#records = journal.recovered
-      .map(decodeWalRecord)
+    const recovered = journal.recovered.map((bytes) => ({ bytes, record: decodeRecord(bytes) }))
+    this.#records = recovered
+      .map(({ record }) => record)
       .filter((record) => record.height > tip.height)
     this.#output = createOutputQueue(
       journal,
-      this.#records.map((record) => ({ height: record.height, bytes: encodeWalRecord(record) })),
-      (error) => this.#halt(`the journal failed: ${String(error)}`),
+      recovered.map(({ bytes, record }) => ({ height: record.height, bytes })),
+      (error) => this.#fail('nothing more can be stored', error),
     )
+    this.#output.decided(tip.height)
     this.#guard =
       identity === undefined
         ? undefined
@@ -126,111 +155,127 @@ class Driver implements ConsensusDriver {
         parentHash: tip.hash,
         voteFromHeight: 0,
         minBlockIntervalMs: chain.params.minBlockIntervalMs,
-        timings: parts.timings ?? LAN_TIMINGS,
+        timings,
       },
       {
         sign: (statement) => this.#guard?.sign(statement),
         openBlock: (bytes) => this.#open(bytes),
       },
     )
+    this.#judgements = new FreshJudgements({
+      timers: runtime.timers,
+      tipHeight: () => chain.state().tip.height,
+      judge: (block) => parts.producer.judge(block),
+      answered: (hash, verdict) => this.#step({ kind: 'block-ready', hash, fresh: true, verdict }),
+      failed: (error) => this.#fail('judging a proposal failed', error),
+    })
+    this.#inbox = this.#createInbox(timings)
+    this.#outbox = new ConsensusOutbox(parts.network, parts.links, validatorSet.keys.length)
+  }
+
+  #createInbox(timings: ConsensusTimings): ConsensusInbox {
+    const hooks = this.#hooks
+    const { chain, identity, links, network, runtime } = this.#parts
+    return new ConsensusInbox(
+      {
+        network,
+        links,
+        core: this.#core,
+        context: this.context,
+        self: identity?.index,
+        monotonicMs: () => runtime.clock.monotonicMs(),
+        tipHeight: () => chain.state().tip.height,
+        recentAt: (height) => this.#recent.find((block) => block.height === height),
+        open: (bytes) => this.#open(bytes),
+        forwardPauseMs: timings.retransmitMs / 2,
+      },
+      {
+        message: (from, message) => this.#step({ kind: 'message', from, message }),
+        decided: (block, certificate) => this.#step({ kind: 'decided', block, certificate }),
+        transactions: (transactions) => hooks.receiveTransactions(transactions),
+        heardDecided: (height) => hooks.heardDecided(height),
+        heardAhead: (height, peer) => hooks.heardAhead(height, peer),
+        alarm: (reason) => this.#halt(reason),
+      },
+    )
   }
 
   start(): void {
-    const { network, links } = this.#parts
-    for (const channel of ['consensus', 'bulk'] as const) {
-      network.onFrame(channel, (from, frame) => this.#receiveFrame(from, frame))
-    }
-    for (const topic of ['proposals', 'votes', 'blocks'] as const) {
-      network.onGossip(topic, (_from, payload) => this.#receiveGossip(payload))
-    }
+    const { links } = this.#parts
+    this.#inbox.start()
     links.onLinked((peer) => this.#step({ kind: 'connected', peer }))
+    links.onTwin((peer, isOlder) => {
+      // The one that came later must not have signed anything: it goes.
+      if (isOlder) this.#halt(`node ${peer} runs with the same validator key`)
+      else this.#parts.runtime.log.error({ peer }, 'another node runs with this validator key')
+    })
     this.#step({ kind: 'start', records: this.#records })
     this.refreshWork()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const cancel of this.#timers.values()) cancel()
-    this.#cancelReconsider?.()
-    this.#cancelWork?.()
-    await this.#output.idle()
+    this.#cancelTimers()
+    await this.#judgements.stop()
+    await Promise.all(this.#builds)
+    await this.#output.flushed()
   }
 
   haltReason(): string | undefined {
     return this.#halted
   }
 
+  flushed(): Promise<void> {
+    return this.#output.flushed()
+  }
+
+  reconsider(): void {
+    this.#judgements.reconsider()
+  }
+
   // --- events -------------------------------------------------------------------------------
 
+  get #isDead(): boolean {
+    return this.#stopped || this.#halted !== undefined
+  }
+
   #step(event: Event): void {
-    if (this.#stopped || this.#halted !== undefined) return
-    const effects = this.#core.step(this.#parts.runtime.clock.monotonicMs(), event)
-    for (const effect of effects) this.#perform(effect)
-  }
-
-  #receiveFrame(from: PeerId, frame: Uint8Array): void {
-    const message = this.#decode(frame)
-    if (message === undefined) {
-      this.#parts.network.disconnect(from, 'malformed consensus message')
-      return
-    }
-    if (message.kind === 'hello') {
-      if (!this.#parts.links.onHello(from, message)) {
-        this.#parts.network.disconnect(from, 'invalid hello')
-      }
-      return
-    }
-    if (message.kind === 'transactions') {
-      this.#hooks.receiveTransactions(message.transactions)
-      return
-    }
-    if (!this.#core.wants(message)) return
-    if (!verifyMessage(message, this.context, this.#core)) {
-      this.#parts.network.disconnect(from, `invalid signature in ${message.kind}`)
-      return
-    }
-    this.#step({ kind: 'message', from: this.#parts.links.indexOf(from), message })
-  }
-
-  #receiveGossip(payload: Uint8Array): GossipVerdict {
-    const message = this.#decode(payload)
-    if (message === undefined) return 'reject'
-    const height = heightOf(message)
-    if (height === undefined) return 'reject'
-    if (message.kind === 'decided') this.#hooks.heardDecided(height)
-    const next = this.#parts.chain.state().tip.height + 1
-    // Too old is stale, too new is only a hint; neither can be judged.
-    if (height < next || height > next + 1 || !this.#core.wants(message)) return 'ignore'
-    if (!verifyMessage(message, this.context, this.#core)) return 'reject'
-    this.#step({ kind: 'message', from: undefined, message })
-    return 'accept'
-  }
-
-  #decode(bytes: Uint8Array): Message | undefined {
+    if (this.#isDead) return
+    this.#events.push(event)
+    if (this.#isStepping) return
+    this.#isStepping = true
     try {
-      return decodeMessage(bytes)
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const effects = this.#core.step(this.#parts.runtime.clock.monotonicMs(), next)
+        for (const effect of effects) this.#perform(effect)
+      }
     } catch (error) {
-      if (error instanceof DecodeError) return undefined
-      throw error
+      this.#fail('agreement failed', error)
+    } finally {
+      this.#isStepping = false
     }
   }
 
-  decided(bytes: Uint8Array, certificate: Certificate): boolean {
+  decided(bytes: Uint8Array, certificate: Certificate): DecidedOutcome {
     const block = this.#open(bytes)
-    if (block === undefined || block.hash !== certificate.blockHash) return false
+    if (block === undefined || block.hash !== certificate.blockHash) return 'unbound'
     this.#step({ kind: 'decided', block, certificate })
-    return true
+    return this.#parts.chain.state().tip.height >= certificate.height ? 'applied' : 'halted'
   }
 
   refreshWork(): void {
-    if (this.#stopped) return
+    if (this.#isDead) return
+    const { producer, runtime } = this.#parts
+    const isPresent = producer.hasWork()
+    if (isPresent !== this.#toldWork) {
+      this.#toldWork = isPresent
+      this.#step({ kind: 'work', present: isPresent })
+    }
     this.#cancelWork?.()
     this.#cancelWork = undefined
-    const present = this.#parts.producer.hasWork()
-    this.#step({ kind: 'work', present })
-    const dueInMs = this.#parts.producer.workDueInMs()
+    const dueInMs = isPresent ? undefined : producer.workDueInMs()
     if (dueInMs === undefined) return
-    this.#cancelWork = this.#parts.runtime.timers.after(dueInMs, () => this.refreshWork())
+    this.#cancelWork = runtime.timers.after(dueInMs, () => this.refreshWork())
   }
 
   // --- effects ------------------------------------------------------------------------------
@@ -244,19 +289,19 @@ class Driver implements ConsensusDriver {
         })
         return
       case 'send':
-        this.#output.act(() => this.#send(effect.to, effect.message))
+        this.#output.act(() => this.#outbox.send(effect.to, effect.message))
         return
       case 'broadcast':
-        this.#output.act(() => this.#broadcast(effect.message))
+        this.#output.act(() => this.#outbox.broadcast(effect.message))
         return
       case 'timer':
         this.#arm(effect)
         return
       case 'validate':
-        void this.#validate(effect.block.hash, effect.fresh ? 'fresh' : 'hard')
+        this.#validate(effect.block, effect.fresh)
         return
       case 'build':
-        void this.#build(effect)
+        this.#build(effect)
         return
       case 'commit':
         this.#commit(effect)
@@ -268,7 +313,7 @@ class Driver implements ConsensusDriver {
         )
         return
       case 'share-transactions':
-        this.#shareTransactions()
+        this.#output.act(() => this.#shareTransactions())
         return
       case 'catch-up': {
         const peer = this.#parts.links.peerOf(effect.peer)
@@ -281,28 +326,13 @@ class Driver implements ConsensusDriver {
     }
   }
 
-  #send(to: number, message: Message): void {
-    const peer = this.#parts.links.peerOf(to)
-    if (peer === undefined) return
-    this.#parts.network.send(peer, channelOf(message), encodeMessage(message))
-  }
-
-  #broadcast(message: Message): void {
-    const { links, network } = this.#parts
-    const bytes = encodeMessage(message)
-    for (const index of links.connected()) {
-      const peer = links.peerOf(index)
-      if (peer !== undefined) network.send(peer, channelOf(message), bytes)
-    }
-    if (message.kind === 'propose') void network.publish('proposals', bytes)
-    // While a direct link to some validator is down, its votes travel by gossip as well.
-    const incomplete = links.connected().length < this.context.validators.length - 1
-    if (message.kind === 'vote' && incomplete) void network.publish('votes', bytes)
-  }
-
+  /** The core asks at every stalled tick; sending the same again so soon would be what stalls it. */
   #shareTransactions(): void {
+    const nowMs = this.#parts.runtime.clock.monotonicMs()
+    if (nowMs - this.#sharedAtMs < SHARE_EVERY_MS) return
+    this.#sharedAtMs = nowMs
     const transactions = this.#hooks.shareTransactions()
-    if (transactions.length > 0) this.#broadcast({ kind: 'transactions', transactions })
+    if (transactions.length > 0) this.#outbox.broadcast({ kind: 'transactions', transactions })
   }
 
   #arm(effect: Extract<Effect, { kind: 'timer' }>): void {
@@ -314,84 +344,118 @@ class Driver implements ConsensusDriver {
     this.#timers.set(timer, cancel)
   }
 
-  async #validate(hash: BlockHash, scope: 'hard' | 'fresh'): Promise<void> {
-    const block = this.#opened.get(hash)
-    if (block === undefined) return
-    const verdict = await this.#parts.producer.judge(block, scope)
-    if (verdict === 'pending') this.#waitFor(hash, block)
-    else this.#pending.delete(hash)
-    this.#step({ kind: 'block-ready', hash, fresh: scope === 'fresh', verdict })
-  }
-
-  #waitFor(hash: BlockHash, block: Block): void {
-    this.#pending.set(hash, block)
-    this.#cancelReconsider ??= this.#parts.runtime.timers.after(RECONSIDER_MS, () => {
-      this.#cancelReconsider = undefined
-      this.reconsider()
-    })
-  }
-
-  reconsider(): void {
-    for (const [hash, block] of this.#pending) {
-      const decided = block.extension.height <= this.#parts.chain.state().tip.height
-      if (decided) this.#pending.delete(hash)
-      else void this.#validate(hash, 'fresh')
+  #validate(block: ConsensusBlock, fresh: boolean): void {
+    const opened = this.#openedOf(block)
+    if (fresh) {
+      this.#judgements.ask(block, opened)
+      return
     }
+    const verdict = this.#parts.producer.check(opened)
+    this.#step({ kind: 'block-ready', hash: block.hash, fresh: false, verdict })
   }
 
-  async #build(effect: Extract<Effect, { kind: 'build' }>): Promise<void> {
-    const { height, view, parentHash } = effect
-    const { chain, producer, identity } = this.#parts
+  #build(place: Extract<Effect, { kind: 'build' }>): void {
+    this.#cancelBuild?.()
+    this.#cancelBuild = undefined
+    const building = this.#buildFor(place)
+      .catch((error: unknown) => this.#fail('building a block failed', error))
+      .finally(() => this.#builds.delete(building))
+    this.#builds.add(building)
+  }
+
+  async #buildFor(place: Extract<Effect, { kind: 'build' }>): Promise<void> {
+    const { height, view, parentHash } = place
+    const { chain, producer, identity, runtime } = this.#parts
     const proposer = present(identity, 'identity of a proposer').index
-    const block = await producer.build({ view, proposer })
-    const usable = block !== undefined && chain.state().tip.hash === parentHash
-    const opened = usable ? this.#open(encodeBlock(block)) : undefined
-    this.#step({
-      kind: 'built',
-      height,
-      view,
-      ...(opened === undefined ? {} : { block: opened }),
-    })
+    // The core has lost interest when the height has moved on.
+    const isMoot = (): boolean => this.#isDead || chain.state().tip.hash !== parentHash
+    if (isMoot()) return
+    const built = await producer.build({ view, proposer })
+    if (isMoot()) return
+    if (built.kind === 'too-early') {
+      this.#cancelBuild = runtime.timers.after(built.waitMs, () => this.#build(place))
+      return
+    }
+    const block = built.kind === 'built' ? this.#open(encodeBlock(built.block)) : undefined
+    this.#step({ kind: 'built', height, view, ...(block === undefined ? {} : { block }) })
   }
 
   #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
-    const { chain } = this.#parts
-    const block = present(
-      this.#open(effect.block.bytes) && this.#opened.get(effect.block.hash),
-      'block',
-    )
+    const { chain, producer } = this.#parts
+    const block = this.#openedOf(effect.block)
     const durable = chain.apply(block, encodeCertificate(effect.certificate))
     // Its failure is reported where it is awaited, below.
     durable.catch(() => undefined)
+    this.#recent = [...this.#recent, effect.block].slice(-FORWARDED_HEIGHTS)
     this.#guard?.decided(effect.height)
+    this.#inbox.tipMoved()
+    this.#judgements.tipMoved()
+    this.#outbox.decided()
+    producer.applied(block)
     this.#hooks.applied(block)
     this.#output.act(async () => {
       await durable
       this.#output.decided(effect.height)
       this.#hooks.committed(block, effect.certificate)
-      this.refreshWork()
     })
+    // The core forgets about work with every commit.
+    this.#toldWork = false
+    this.refreshWork()
+  }
+
+  // --- the end ------------------------------------------------------------------------------
+
+  #fail(what: string, error: unknown): void {
+    // Closed under its feet.
+    if (this.#stopped) return
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#parts.runtime.log.error({ error: detail }, what)
+    this.#halt(`${what}: ${error instanceof Error ? error.message : String(error)}`)
   }
 
   #halt(reason: string): void {
     if (this.#halted !== undefined) return
     this.#halted = reason
+    this.#events.length = 0
+    this.#cancelTimers()
     this.#parts.runtime.log.error({ reason }, 'halted: this node signs nothing more')
     this.#hooks.halted(reason)
   }
+
+  #cancelTimers(): void {
+    for (const cancel of this.#timers.values()) cancel()
+    this.#cancelBuild?.()
+    this.#cancelWork?.()
+  }
+
+  // --- blocks -------------------------------------------------------------------------------
 
   /** Decodes a block and checks that all of it is bound to its hash. */
   #open(bytes: Uint8Array): ConsensusBlock | undefined {
     const block = decodeOrUndefined(bytes)
     if (block === undefined || !checkBinding(block).ok) return undefined
-    const hash = blockHash(block)
-    this.#opened.set(hash, block)
-    if (this.#opened.size > OPENED_BLOCKS_MAX) {
-      const [oldest] = this.#opened.keys()
-      if (oldest !== undefined) this.#opened.delete(oldest)
-    }
     const { height, view, proposer } = block.extension
-    return { hash, bytes, height, view, proposer, parentHash: block.header.previousHash }
+    const parentHash = block.header.previousHash
+    const opened = { hash: blockHash(block), bytes, height, view, proposer, parentHash }
+    this.#opened.set(opened, block)
+    return opened
+  }
+
+  #openedOf(block: ConsensusBlock): Block {
+    return this.#opened.get(block) ?? decodeBlock(block.bytes)
+  }
+}
+
+function decodeRecord(bytes: Uint8Array): WalRecord {
+  try {
+    return decodeWalRecord(bytes)
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause
+    throw new JournalContentError(
+      'the journal holds a record that this program does not understand; it may hold this ' +
+        "validator's votes, so use the program that wrote it",
+      { cause },
+    )
   }
 }
 
@@ -401,37 +465,5 @@ function decodeOrUndefined(bytes: Uint8Array): Block | undefined {
   } catch (error) {
     if (error instanceof DecodeError) return undefined
     throw error
-  }
-}
-
-/** Large messages must not hold up votes. */
-function channelOf(message: Message): Channel {
-  switch (message.kind) {
-    case 'propose':
-    case 'block':
-    case 'decided':
-    case 'transactions':
-      return 'bulk'
-    case 'hello':
-    case 'vote':
-    case 'enter':
-    case 'status':
-    case 'get-block':
-    case 'evidence':
-      return 'consensus'
-  }
-}
-
-/** Height of a message that may travel by gossip. */
-function heightOf(message: Message): number | undefined {
-  switch (message.kind) {
-    case 'propose':
-      return message.leaderVote.height
-    case 'vote':
-      return message.vote.height
-    case 'decided':
-      return message.certificate.height
-    default:
-      return undefined
   }
 }

@@ -19,8 +19,13 @@ export interface EventSource<E> {
   subscribe(listener: (event: E) => void): () => void
 }
 
-/** Listeners are called in the order of subscription; one that throws is a bug of ours. */
-export function createEventBus<E>(): EventSource<E> & { emit(event: E): void } {
+/**
+ * Listeners are called in the order of subscription. One that throws is a bug of ours, but a page that
+ * cannot be shown must not stop a validator: it is reported, and the others are called.
+ */
+export function createEventBus<E>(
+  onFailure: (error: unknown) => void,
+): EventSource<E> & { emit(event: E): void } {
   const listeners = new Set<(event: E) => void>()
   return {
     subscribe(listener) {
@@ -30,7 +35,13 @@ export function createEventBus<E>(): EventSource<E> & { emit(event: E): void } {
       }
     },
     emit(event) {
-      for (const listener of listeners) listener(event)
+      for (const listener of listeners) {
+        try {
+          listener(event)
+        } catch (error) {
+          onFailure(error)
+        }
+      }
     },
   }
 }

@@ -10,6 +10,7 @@ import { queueBurns } from '../chain/peg/releases.ts'
 import { StateOverlay } from '../chain/state.ts'
 import { validatorSetOf } from '../chain/validators.ts'
 import type { Certificate } from '../consensus/certificate.ts'
+import type { ConsensusTimings } from '../consensus/config.ts'
 import { encodeMessage } from '../consensus/messages.ts'
 import { EntryGraph } from '../mempool/entry-graph.ts'
 import { createMempool, type Mempool } from '../mempool/mempool.ts'
@@ -42,6 +43,7 @@ export interface NodeParts {
   readonly payoutScript: Uint8Array
   /** The member is made after the chain is open, since it reads it. */
   readonly createPegSide: (context: PegContext) => Promise<PegSide>
+  readonly timings?: ConsensusTimings
 }
 
 /** What a member gets to see of its node. */
@@ -71,8 +73,6 @@ export interface Node {
 /** Backups publish a decided block this much later each, unless a copy has come by. */
 const BACKUP_PUBLISH_MS = 500
 const BACKUP_PUBLISHERS = 2
-/** Transactions pushed to all validators when the chain stalls with work. */
-const SHARED_TRANSACTIONS_MAX = 200
 const EXPIRE_EVERY_MS = 60_000
 
 /** @throws StateMismatchError, and whatever storage throws. */
@@ -83,8 +83,7 @@ export async function openNode(parts: NodeParts): Promise<Node> {
   const chain = await openChainService(params, database, scriptCache)
   const set = validatorSetOf(params)
   const context = { chainId: params.chainId, epoch: set.epoch, validators: set.keys }
-  const startedAtMs = runtime.clock.nowMs()
-  const links = createValidatorLinks(network, context, parts.identity, startedAtMs)
+  const links = createValidatorLinks(network, context, parts.identity, runtime)
   const mempool = createMempool({
     scriptCache,
     checkRules: (transaction) => checkBurns(chain, transaction),
@@ -113,7 +112,7 @@ class RunningNode implements Node {
   readonly settling = new EntryGraph()
   readonly links: ValidatorLinks
   readonly network: Network
-  readonly #bus = createEventBus<NodeEvent>()
+  readonly #bus = createEventBus<NodeEvent>((error) => this.#listenerFailed(error))
   readonly events: EventSource<NodeEvent> = this.#bus
   readonly #parts: NodeParts
   readonly #peg: PegSide
@@ -122,6 +121,7 @@ class RunningNode implements Node {
   readonly #sync: BlockSync
   readonly #timers = new Set<CancelTimer>()
   #heardDecided = 0
+  #stopping: Promise<void> | undefined
 
   constructor(parts: NodeParts, opened: Opened) {
     this.#parts = parts
@@ -148,20 +148,32 @@ class RunningNode implements Node {
         runtime,
         journal: parts.journal,
         identity: parts.identity,
+        timings: parts.timings,
       },
       {
         applied: (block) => this.#applied(block),
         committed: (block, certificate) => this.#committed(block, certificate),
         halted: (reason) => this.#bus.emit({ kind: 'halted', reason }),
-        shareTransactions: () => this.#relay.oldest(SHARED_TRANSACTIONS_MAX),
+        shareTransactions: () => this.#relay.oldest(),
         receiveTransactions: (transactions) => this.#relay.receiveDirect(transactions),
         heardDecided: (height) => {
           this.#heardDecided = Math.max(this.#heardDecided, height)
         },
+        heardAhead: (height, peer) => {
+          this.#sync.sawCertified(height)
+          this.#sync.hint(peer)
+        },
         behind: (peer) => this.#sync.hint(peer),
       },
     )
-    this.#sync = createBlockSync(this.chain, this.#driver, network, runtime)
+    this.#sync = createBlockSync({
+      chain: this.chain,
+      driver: this.#driver,
+      links: this.links,
+      network,
+      runtime,
+      isValidator: parts.identity !== undefined,
+    })
   }
 
   async start(): Promise<void> {
@@ -174,17 +186,33 @@ class RunningNode implements Node {
       this.#driver.reconsider()
     })
     this.#driver.start()
-    await this.network.start()
+    try {
+      await this.network.start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    this.links.start()
+    this.#relay.start()
     this.#sync.start()
     this.#expireLater()
   }
 
-  async stop(): Promise<void> {
-    this.#sync.stop()
+  /** What has been voted and applied so far is durable when it resolves. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
     this.#relay.stop()
+    this.links.stop()
     for (const cancel of this.#timers) cancel()
+    const asking = this.#sync.stop()
     await this.#driver.stop()
     await this.network.stop()
+    await asking
+    await this.chain.settled()
     await this.#parts.journal.close()
     await this.#parts.store.close()
   }
@@ -194,7 +222,6 @@ class RunningNode implements Node {
   }
 
   isSynced(): boolean {
-    // Nobody can be ahead of a node that takes part in deciding the next block.
     return this.#sync.isSynced()
   }
 
@@ -212,15 +239,25 @@ class RunningNode implements Node {
       if (this.settling.has(txid)) this.settling.remove(txid)
     }
     this.#publish(block, certificate)
-    this.#peg.onCommitted(block, this.chain.state())
+    try {
+      this.#peg.onCommitted(block, this.chain.state())
+    } catch (error) {
+      this.#listenerFailed(error)
+    }
     const { height } = block.extension
     this.#bus.emit({ kind: 'block', height, hash: blockHash(block), block })
+  }
+
+  #listenerFailed(error: unknown): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#parts.runtime.log.error({ error: detail }, 'an event could not be handled')
   }
 
   /** The proposer tells everybody at once; backups do when nobody has. */
   #publish(block: Block, certificate: Certificate): void {
     const { identity, params } = this.#parts
-    if (identity === undefined) return
+    // Old blocks are asked for by those who lack them.
+    if (identity === undefined || !this.isSynced()) return
     const count = params.validators.length
     const rank = (identity.index - block.extension.proposer + count) % count
     if (rank > BACKUP_PUBLISHERS) return
@@ -246,6 +283,7 @@ class RunningNode implements Node {
   }
 
   #later(delayMs: number, run: () => void): void {
+    if (this.#stopping !== undefined) return
     const cancel = this.#parts.runtime.timers.after(delayMs, () => {
       this.#timers.delete(cancel)
       run()

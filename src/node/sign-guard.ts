@@ -23,10 +23,9 @@ export function createSignGuard(
   records: readonly WalRecord[],
 ): SignGuard {
   let floor = decidedHeight
-  let signed: Statement[] = []
-  for (const record of records) {
-    if (record.kind === 'vote' && record.vote.signer === identity.index) signed.push(record.vote)
-  }
+  let signed: Statement[] = records.flatMap((record) =>
+    record.kind === 'vote' && record.vote.signer === identity.index ? [record.vote] : [],
+  )
 
   function contradicts(statement: Statement): boolean {
     return signed.some((earlier) => {
@@ -40,7 +39,7 @@ export function createSignGuard(
   return {
     sign(statement) {
       if (statement.height <= floor || contradicts(statement)) return undefined
-      signed.push(statement)
+      if (!signed.some((earlier) => sameStatement(earlier, statement))) signed.push(statement)
       return identity.sign(voteDigest(context, statement))
     },
     decided(height) {

@@ -1,14 +1,15 @@
 /**
  * Which connected peer is which validator. Each side's first frame on the consensus channel is a
  * HELLO: the transport has proved the peer id, the signature proves that the validator vouches for
- * it. Of several peers claiming one validator the highest sequence wins.
+ * it. Of several peers claiming one validator the highest sequence wins. A HELLO may be lost with its
+ * stream, so it is said again now and then; hearing it again costs nothing.
  */
 
 import { helloDigest, verifyHello } from '../consensus/hello.ts'
 import { encodeMessage, type HelloMessage } from '../consensus/messages.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import type { XOnlyKey } from '../primitives/hashes.ts'
-import type { Network, PeerId } from '../runtime/runtime.ts'
+import type { CancelTimer, Network, PeerId, Runtime } from '../runtime/runtime.ts'
 
 export interface ValidatorIdentity {
   readonly index: number
@@ -26,6 +27,10 @@ export interface ValidatorLinks {
   /** False when the HELLO proves nothing. */
   onHello(from: PeerId, hello: HelloMessage): boolean
   onLinked(handler: (index: number, peer: PeerId) => void): void
+  /** Another node runs with this node's validator key; `isOlder` when it was started first. */
+  onTwin(handler: (peer: PeerId, isOlder: boolean) => void): void
+  start(): void
+  stop(): void
 }
 
 interface Link {
@@ -33,51 +38,127 @@ interface Link {
   readonly sequence: number
 }
 
+const SAY_AGAIN_MS = 10_000
+
 export function createValidatorLinks(
   network: Network,
   context: VoteContext,
   self: ValidatorIdentity | undefined,
-  startedAtMs: number,
+  runtime: Pick<Runtime, 'clock' | 'timers'>,
 ): ValidatorLinks {
-  const links = new Map<number, Link>()
-  const indexes = new Map<PeerId, number>()
-  const handlers: ((index: number, peer: PeerId) => void)[] = []
+  return new Links(network, context, self, runtime)
+}
 
-  network.onPeerConnected((peer) => {
-    if (self === undefined) return
+class Links implements ValidatorLinks {
+  readonly #network: Network
+  readonly #context: VoteContext
+  readonly #self: ValidatorIdentity | undefined
+  readonly #runtime: Pick<Runtime, 'clock' | 'timers'>
+  /** When this node was started, milliseconds of wall-clock time. */
+  readonly #sequence: number
+  readonly #links = new Map<number, Link>()
+  readonly #indexes = new Map<PeerId, number>()
+  readonly #linkedHandlers: ((index: number, peer: PeerId) => void)[] = []
+  readonly #twinHandlers: ((peer: PeerId, isOlder: boolean) => void)[] = []
+  #hello: Uint8Array | undefined
+  #cancel: CancelTimer | undefined
+
+  constructor(
+    network: Network,
+    context: VoteContext,
+    self: ValidatorIdentity | undefined,
+    runtime: Pick<Runtime, 'clock' | 'timers'>,
+  ) {
+    this.#network = network
+    this.#context = context
+    this.#self = self
+    this.#runtime = runtime
+    this.#sequence = runtime.clock.nowMs()
+    network.onPeerConnected((peer) => this.#greet(peer))
+    network.onPeerDisconnected((peer) => this.#forget(peer))
+  }
+
+  start(): void {
+    if (this.#self !== undefined) this.#greetAllLater()
+  }
+
+  stop(): void {
+    this.#cancel?.()
+  }
+
+  indexOf(peer: PeerId): number | undefined {
+    return this.#indexes.get(peer)
+  }
+
+  peerOf(index: number): PeerId | undefined {
+    return this.#links.get(index)?.peer
+  }
+
+  connected(): readonly number[] {
+    return [...this.#links.keys()].toSorted((a, b) => a - b)
+  }
+
+  onLinked(handler: (index: number, peer: PeerId) => void): void {
+    this.#linkedHandlers.push(handler)
+  }
+
+  onTwin(handler: (peer: PeerId, isOlder: boolean) => void): void {
+    this.#twinHandlers.push(handler)
+  }
+
+  onHello(from: PeerId, hello: HelloMessage): boolean {
+    const index = this.#context.validators.indexOf(hello.validatorKey)
+    const known = this.#links.get(index)
+    // Nothing new: not worth the signature check, whatever it says.
+    if (known !== undefined && known.sequence >= hello.sequence && hello.peerId === from) {
+      if (known.peer === from || known.sequence > hello.sequence) return true
+    }
+    if (!verifyHello(hello, from, this.#context)) return false
+    if (index === this.#self?.index) {
+      const isOlder = hello.sequence <= this.#sequence
+      for (const handler of this.#twinHandlers) handler(from, isOlder)
+      // It has proved what it is; and it must hear the same of this node.
+      return true
+    }
+    // One peer is one validator, and one validator is at one peer.
+    this.#forget(from)
+    if (known !== undefined) this.#indexes.delete(known.peer)
+    this.#links.set(index, { peer: from, sequence: hello.sequence })
+    this.#indexes.set(from, index)
+    for (const handler of this.#linkedHandlers) handler(index, from)
+    return true
+  }
+
+  #forget(peer: PeerId): void {
+    const index = this.#indexes.get(peer)
+    this.#indexes.delete(peer)
+    if (index !== undefined && this.#links.get(index)?.peer === peer) this.#links.delete(index)
+  }
+
+  #greet(peer: PeerId): void {
+    const frame = this.#ownHello()
+    if (frame !== undefined) this.#network.send(peer, 'consensus', frame)
+  }
+
+  #greetAllLater(): void {
+    this.#cancel = this.#runtime.timers.after(SAY_AGAIN_MS, () => {
+      for (const { peerId } of this.#network.peers()) this.#greet(peerId)
+      this.#greetAllLater()
+    })
+  }
+
+  /** Signed once. */
+  #ownHello(): Uint8Array | undefined {
+    const self = this.#self
+    if (self === undefined || this.#hello !== undefined) return this.#hello
     const fields = {
-      chainId: context.chainId,
+      chainId: this.#context.chainId,
       validatorKey: self.publicKey,
-      peerId: network.peerId,
-      sequence: startedAtMs,
+      peerId: this.#network.peerId,
+      sequence: this.#sequence,
     }
     const signature = self.sign(helloDigest(fields))
-    network.send(peer, 'consensus', encodeMessage({ kind: 'hello', ...fields, signature }))
-  })
-  network.onPeerDisconnected((peer) => {
-    const index = indexes.get(peer)
-    indexes.delete(peer)
-    if (index !== undefined && links.get(index)?.peer === peer) links.delete(index)
-  })
-
-  return {
-    indexOf: (peer) => indexes.get(peer),
-    peerOf: (index) => links.get(index)?.peer,
-    connected: () => [...links.keys()].toSorted((a, b) => a - b),
-    onLinked(handler) {
-      handlers.push(handler)
-    },
-    onHello(from, hello) {
-      if (!verifyHello(hello, from, context)) return false
-      const index = context.validators.indexOf(hello.validatorKey)
-      if (index === self?.index) return false
-      const known = links.get(index)
-      if (known !== undefined && known.peer !== from && known.sequence > hello.sequence) return true
-      if (known !== undefined) indexes.delete(known.peer)
-      links.set(index, { peer: from, sequence: hello.sequence })
-      indexes.set(from, index)
-      for (const handler of handlers) handler(index, from)
-      return true
-    },
+    this.#hello = encodeMessage({ kind: 'hello', ...fields, signature })
+    return this.#hello
   }
 }

@@ -129,6 +129,8 @@ export class ByteReader {
 
 /** Room at the start; most messages and records fit. */
 const WRITER_BYTES = 256
+/** A writer that has grown beyond this gives its room back. */
+const WRITER_BYTES_KEPT = 65_536
 
 export class ByteWriter {
   #bytes = new Uint8Array(WRITER_BYTES)
@@ -222,6 +224,17 @@ export class ByteWriter {
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length)
   }
+
+  /** Empty again, with its room; what was written is overwritten, since it may have been secret. */
+  clear(): void {
+    if (this.#bytes.length > WRITER_BYTES_KEPT) {
+      this.#bytes = new Uint8Array(WRITER_BYTES)
+      this.#view = new DataView(this.#bytes.buffer)
+    } else {
+      this.#bytes.fill(0, 0, this.#length)
+    }
+    this.#length = 0
+  }
 }
 
 /** Runs a decoder over a whole byte string. @throws DecodeError, also when bytes are left over. */
@@ -232,9 +245,17 @@ export function decodeAll<T>(bytes: Uint8Array, decode: (reader: ByteReader) => 
   return value
 }
 
-/** Runs an encoder into a fresh byte string. */
+/** Used by one encoder at a time; an encoder inside another gets a writer of its own. */
+let idleWriter: ByteWriter | undefined
+
+/** Runs an encoder into a fresh byte string. The writer must not be used afterwards. */
 export function encodeWith(encode: (writer: ByteWriter) => void): Uint8Array {
-  const writer = new ByteWriter()
+  const writer = idleWriter ?? new ByteWriter()
+  // Stays taken when the encoder throws: the next call makes a new one.
+  idleWriter = undefined
   encode(writer)
-  return writer.finish()
+  const bytes = writer.finish()
+  writer.clear()
+  idleWriter = writer
+  return bytes
 }

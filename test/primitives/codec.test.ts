@@ -102,3 +102,36 @@ describe('decoding', () => {
     )
   })
 })
+
+function refuse(): never {
+  throw new RangeError('on purpose')
+}
+
+describe('encoders', () => {
+  it('give each call bytes of its own', () => {
+    const first = encodeWith((writer) => writer.u32(1))
+    const second = encodeWith((writer) => writer.u32(2))
+    expect([...first]).toEqual([1, 0, 0, 0])
+    expect([...second]).toEqual([2, 0, 0, 0])
+  })
+
+  it('work inside each other', () => {
+    const bytes = encodeWith((writer) => {
+      writer.u8(1)
+      writer.varBytes(encodeWith((inner) => inner.u8(2).u8(3)))
+      writer.u8(4)
+    })
+    expect([...bytes]).toEqual([1, 2, 2, 3, 4])
+  })
+
+  it('start empty after one that threw, and after a large one', () => {
+    expect(() => encodeWith((writer) => writer.u8(9).utf8('x').list([1], refuse))).toThrow(
+      'on purpose',
+    )
+    expect([...encodeWith((writer) => writer.u8(1))]).toEqual([1])
+    expect(encodeWith((writer) => writer.bytes(new Uint8Array(100_000).fill(7)))).toHaveLength(
+      100_000,
+    )
+    expect([...encodeWith((writer) => writer.u8(1))]).toEqual([1])
+  })
+})

@@ -1,5 +1,5 @@
 /**
- * A real bitcoind for tests: regtest, a fresh data directory, a port of its own, no peers, no
+ * A real bitcoind for tests: regtest unless told, a fresh data directory, a port of its own, no peers, no
  * wallet. Where none can be had the tests that need one are skipped by name, except under
  * CAUSEWAY_REQUIRE_BITCOIND=1 or CI=true: there they fail.
  */
@@ -49,6 +49,8 @@ function findBitcoind(): string | undefined {
 }
 
 export interface StartOptions {
+  /** @default 'regtest' */
+  readonly network?: 'regtest' | 'signet'
   /** Kept when the process stops, so that another can be started on it. */
   readonly dataDirectory?: string
   readonly extraArguments?: readonly string[]
@@ -57,11 +59,12 @@ export interface StartOptions {
 export async function startBitcoind(options: StartOptions = {}): Promise<RunningBitcoind> {
   if (bitcoindPath === undefined) throw new Error('no bitcoind here: skip the test instead')
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'causeway-bitcoind-'))
+  const network = options.network ?? 'regtest'
   const port = await freePort()
   const child = spawn(
     bitcoindPath,
     [
-      '-regtest',
+      `-${network}`,
       `-datadir=${dataDirectory}`,
       `-rpcport=${port}`,
       '-server=1',
@@ -82,7 +85,7 @@ export async function startBitcoind(options: StartOptions = {}): Promise<Running
   const complaints: Uint8Array[] = []
   child.stderr.on('data', (chunk: Uint8Array) => complaints.push(chunk))
   const url = `http://127.0.0.1:${port}`
-  const cookiePath = join(dataDirectory, 'regtest', '.cookie')
+  const cookiePath = join(dataDirectory, network, '.cookie')
   const rpc = createJsonRpcClient({ url, cookiePath })
   try {
     await untilServing(child, cookiePath, rpc)

@@ -37,6 +37,7 @@ import {
   keyCertificateDigest,
   keyTestMessage,
 } from '../../src/chain/peg/key-epoch-announcement.ts'
+import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { StateOverlay } from '../../src/chain/state.ts'
 import { tipAfter } from '../../src/chain/tip.ts'
 import type { Txid } from '../../src/primitives/hashes.ts'
@@ -49,12 +50,14 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 export const secretOf = (name: string): Uint8Array => sha256(text(`secret of ${name}`))
 const AUX = new Uint8Array(32)
 
+function keysOf(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => xOnlyPublicKey(secretOf(`${prefix} ${i}`)))
+}
+
 export function testParams(validatorCount = 4): ChainParams {
-  const keys = (prefix: string, count: number): string[] =>
-    Array.from({ length: count }, (_, i) => xOnlyPublicKey(secretOf(`${prefix} ${i}`)))
   const genesis = devnetGenesis({
-    validators: keys('validator', validatorCount),
-    recoveryKeys: keys('recovery', 3),
+    validators: keysOf('validator', validatorCount),
+    recoveryKeys: keysOf('recovery', 3),
     salt: '00'.repeat(32),
   })
   return chainParams(parseGenesis(genesis))
@@ -282,5 +285,45 @@ export class TestChain {
   /** An L1 section that brings the chain's view of L1 up to its tip. */
   headersTo(l1: TestL1): Uint8Array[] {
     return l1.headersFrom(getPegBooks(this.state.view).l1Height + 1)
+  }
+}
+
+export interface MintedWorld {
+  readonly chain: TestChain
+  readonly l1: TestL1
+  /** On L1. */
+  readonly deposit: Transaction
+  readonly mint: Transaction
+  /** The coin that it gave to the user "alice". */
+  readonly coin: { readonly outPoint: OutPoint; readonly value: bigint }
+}
+
+/** A chain whose peg is open and whose user "alice" holds one minted coin. */
+export function mintedWorld(value: bigint, params: ChainParams = testParams()): MintedWorld {
+  const chain = new TestChain(params)
+  const l1 = new TestL1()
+  const { announcement } = aKeyEpoch(params)
+  const recipient = aUser('alice').script
+  chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
+  const address = depositScriptOf(params, announcement, recipient)
+  const deposit = anL1Payment('alice pays in', [{ value: sats(value), script: address }])
+  l1.mine([deposit])
+  const proof = l1.prove(transactionId(deposit))
+  const claims = [{ vout: 0, keyEpoch: 0, recipient }]
+  const block = chain.extend({
+    l1Section: {
+      ...EMPTY_L1_SECTION,
+      headers: chain.headersTo(l1),
+      deposits: [{ ...proof, claims }],
+    },
+  })
+  const mint = block.transactions[1]
+  if (mint === undefined) throw new TypeError('nothing minted')
+  return {
+    chain,
+    l1,
+    deposit,
+    mint,
+    coin: { outPoint: { txid: transactionId(mint), vout: 0 }, value },
   }
 }

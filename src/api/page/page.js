@@ -279,9 +279,10 @@ async function refresh() {
 }
 
 function refreshSoon() {
-  refreshTimer ??= setTimeout(async () => {
-    await refresh()
-    refreshTimer = undefined
+  refreshTimer ??= setTimeout(() => {
+    void refresh().finally(() => {
+      refreshTimer = undefined
+    })
   }, REFRESH_DELAY_MS)
 }
 

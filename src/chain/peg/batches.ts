@@ -94,6 +94,10 @@ export function* openBatches(view: StateView): Iterable<Batch> {
   }
 }
 
+export function countOpenBatches(view: StateView): number {
+  return [...view.range(NAMESPACE.openBatch)].length
+}
+
 export function findOpenBatchByTxid(view: StateView, txid: Txid): Batch | undefined {
   for (const batch of openBatches(view)) {
     if (transactionId(batch.transaction) === txid) return batch

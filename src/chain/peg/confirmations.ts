@@ -49,7 +49,7 @@ function confirmBatch(overlay: StateOverlay, batch: Batch, l1Height: number): Ba
   const books = getPegBooks(overlay)
   const totals = adjustTotals(books.totals, {
     pendingReleases: -paid,
-    inFlightFees: -batch.fee,
+    inFlightFees: 0n - batch.fee,
     reserves: change - spent,
   })
   putPegBooks(overlay, { ...books, totals })

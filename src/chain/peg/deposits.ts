@@ -21,7 +21,7 @@ import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
 import { checkL1Proof } from './l1-proof.ts'
-import { putReserve } from './reserves.ts'
+import { putFederationScript, putReserve } from './reserves.ts'
 
 /** A deposit whose proof has been checked. */
 export interface ProvedDeposit {
@@ -59,6 +59,10 @@ export function connectDeposits(
   section: L1Section,
   height: number,
 ): Result<readonly ProvedDeposit[], Rejection> {
+  // Counted before anything is proved: claims are cheap to write and dear to check.
+  let claims = 0
+  for (const proof of section.deposits) claims += proof.claims.length
+  if (claims > MAX_DEPOSITS_PER_BLOCK) return reject('deposit-count')
   const deposits: ProvedDeposit[] = []
   for (const proof of section.deposits) {
     const proved = proveDeposit(overlay, params, proof)
@@ -75,7 +79,6 @@ export function connectDeposits(
       deposits.push(deposit)
     }
   }
-  if (deposits.length > MAX_DEPOSITS_PER_BLOCK) return reject('deposit-count')
   const sums = new Map<string, bigint>()
   for (const { script, value } of deposits) {
     const address = bytesToHex(script)
@@ -113,14 +116,16 @@ function checkClaim(
 ): Result<ProvedDeposit, Rejection> {
   const output = transaction.outputs[claim.vout]
   if (output === undefined) return reject('deposit-output-missing')
+  // A spendable output here is never worth nothing.
+  if (output.value === 0n) return reject('deposit-of-nothing')
   if (!isRecipient(claim.recipient)) return reject('deposit-recipient')
   const keyEpoch = findKeyEpoch(view, claim.keyEpoch)
   if (keyEpoch === undefined) return reject('deposit-key-epoch')
-  const expected = depositScriptOf(params, keyEpoch, claim.recipient)
-  if (!equalBytes(output.script, expected)) return reject('deposit-address')
   const { position } = proof.merkle
   const onTop = getPegBooks(view).l1Height - proof.l1Height
   if (onTop < extraHeadersFor(params, output.value, position)) return reject('deposit-immature')
+  const expected = depositScriptOf(params, keyEpoch, claim.recipient)
+  if (!equalBytes(output.script, expected)) return reject('deposit-address')
   return ok({
     outPoint: { txid: transactionId(transaction), vout: claim.vout },
     value: output.value,
@@ -152,6 +157,7 @@ function bookDeposit(overlay: StateOverlay, deposit: ProvedDeposit, height: numb
     key,
     encodeWith((writer) => writer.u32(height)),
   )
+  putFederationScript(overlay, deposit.script)
   putReserve(overlay, {
     outPoint: deposit.outPoint,
     value: deposit.value,

@@ -1,17 +1,19 @@
 /** Key epochs in the state: which group key held the reserves from when on. */
 
+import { bytesToHex } from '../../primitives/bytes.ts'
 import { decodeAll, encodeWith } from '../../primitives/codec.ts'
 import { ok, type Rejection, type Result, reject } from '../../primitives/result.ts'
 import type { ChainParams } from '../params.ts'
 import { NAMESPACE, numberStateKey, type StateOverlay, type StateView } from '../state.ts'
 import { getPegBooks, putPegBooks } from './books.ts'
-import { depositScript } from './deposit-address.ts'
+import { CHANGE_RECIPIENT, depositScript } from './deposit-address.ts'
 import {
   type KeyEpochAnnouncement,
   readKeyEpochAnnouncement,
   verifyKeyEpochAnnouncement,
   writeKeyEpochAnnouncement,
 } from './key-epoch-announcement.ts'
+import { putFederationScript } from './reserves.ts'
 
 /** An announcement in the state. */
 export interface KeyEpoch extends KeyEpochAnnouncement {
@@ -53,8 +55,13 @@ export function connectKeyEpoch(
   })
   overlay.put(numberStateKey(NAMESPACE.keyEpoch, announcement.epoch), bytes)
   putPegBooks(overlay, { ...books, keyEpochCount: announcement.epoch + 1 })
+  putFederationScript(overlay, depositScriptOf(params, announcement, CHANGE_RECIPIENT))
   return ok(undefined)
 }
+
+/** Scripts remembered per network; a derivation costs over a millisecond. Not consensus-critical. */
+const REMEMBERED_MAX = 2_000
+const remembered = new WeakMap<ChainParams, Map<string, Uint8Array>>()
 
 /** L1 output script of a recipient's deposit address (empty recipient: the federation's change). */
 export function depositScriptOf(
@@ -62,11 +69,15 @@ export function depositScriptOf(
   announcement: KeyEpochAnnouncement,
   recipient: Uint8Array,
 ): Uint8Array {
-  return depositScript({
-    chainId: params.chainId,
-    epoch: announcement.epoch,
-    groupKey: announcement.groupKey,
-    recovery: params.peg.recovery,
-    recipient,
-  })
+  const { epoch, groupKey } = announcement
+  const scripts = remembered.get(params) ?? new Map<string, Uint8Array>()
+  remembered.set(params, scripts)
+  const key = `${epoch}:${bytesToHex(groupKey)}:${bytesToHex(recipient)}`
+  const known = scripts.get(key)
+  if (known !== undefined) return known
+  const { chainId, peg } = params
+  const script = depositScript({ chainId, epoch, groupKey, recovery: peg.recovery, recipient })
+  if (scripts.size >= REMEMBERED_MAX) scripts.clear()
+  scripts.set(key, script)
+  return script
 }

@@ -7,7 +7,8 @@
  *   3. Free reserve coins are taken largest first (ties by outpoint) until they cover the releases.
  *   4. The fee at the block's rate is split evenly, rounded up; the surplus is the fee reserve's.
  *   5. Change returns to the federation's own address of the active key epoch; an amount too small
- *      to be an output is made up from the fee shares, and exactly zero needs no output.
+ *      to be an output is mended by another coin or made up from the fee shares, whichever is
+ *      cheaper, and exactly zero needs no output.
  *
  * Left out: replacement of stuck batches, consolidation and splitting of reserves.
  */
@@ -18,7 +19,7 @@ import { type Sats, sats } from '../../primitives/units.ts'
 import type { ChainParams } from '../params.ts'
 import type { StateOverlay, StateView } from '../state.ts'
 import { buildBatchTransaction, dustLimit, feeAtRate, signedVsize } from './batch-transaction.ts'
-import { type Batch, openBatches, putBatch } from './batches.ts'
+import { type Batch, countOpenBatches, putBatch } from './batches.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import { CHANGE_RECIPIENT } from './deposit-address.ts'
 import { activeKeyEpoch, depositScriptOf } from './key-epochs.ts'
@@ -32,13 +33,17 @@ export interface BatchContext {
   readonly feeRate: number
 }
 
-/** Inputs of one batch: 57.5 virtual bytes each, and one FROST signature each. */
-const BATCH_INPUTS_MAX = 50
+/** Inputs of one batch, the most that one signing session carries; few are used when few suffice. */
+export const BATCH_INPUTS_MAX = 100
+/** Virtual bytes of one signed input (57.5), rounded up. */
+const INPUT_VSIZE = 58
+/** Ids are u32 in keys and records. */
+const BATCH_ID_MAX = 0xffff_ffff
 
 /** When the queue as it stands makes a batch due, in milliseconds of block time; undefined when never. */
 export function batchDueMs(view: StateView, params: ChainParams): number | undefined {
   if (activeKeyEpoch(view) === undefined) return undefined
-  if ([...openBatches(view)].length >= params.peg.openBatchesMax) return undefined
+  if (countOpenBatches(view) >= params.peg.openBatchesMax) return undefined
   let count = 0
   let oldest: number | undefined
   for (const release of queuedReleases(view)) {
@@ -90,7 +95,7 @@ function planBatch(
   context: BatchContext,
 ): BatchPlan | undefined {
   const epoch = activeKeyEpoch(view)
-  if (epoch === undefined) return undefined
+  if (epoch === undefined || getPegBooks(view).nextBatchId >= BATCH_ID_MAX) return undefined
   const free = freeReserves(view)
   let candidates = takeCovered(view, params, free)
   const changeScript = depositScriptOf(params, epoch, CHANGE_RECIPIENT)
@@ -178,11 +183,21 @@ function draftBatch(
     total += free[count - 1]?.value ?? 0n
     if (total < owed) continue
     const rest = total - owed
-    // A remainder between nothing and an output's minimum: another coin, if there is one, mends it.
-    if (rest > 0n && rest < changeMin && count < free.length) continue
+    if (rest > 0n && rest < changeMin && isMended(rest, changeMin, free[count], feeRate)) continue
     return finishDraft(releases, free.slice(0, count), rest, changeScript, feeRate)
   }
   return undefined
+}
+
+/** Is one more coin a cheaper way to a possible change output than making it up from the shares? */
+function isMended(
+  rest: bigint,
+  changeMin: bigint,
+  next: ReserveCoin | undefined,
+  feeRate: number,
+): boolean {
+  if (next === undefined || rest + next.value < changeMin) return false
+  return feeAtRate(INPUT_VSIZE, feeRate) < changeMin - rest
 }
 
 function finishDraft(

@@ -19,7 +19,7 @@ import {
   type StateView,
 } from '../state.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
-import { findReserveByScript } from './reserves.ts'
+import { isFederationScript } from './reserves.ts'
 
 export type ReleaseStage =
   | { readonly kind: 'queued' }
@@ -46,6 +46,8 @@ export interface Release {
 }
 
 const L1_SCRIPT_BYTES_MAX = 34
+/** Ids are u32 in keys and records. */
+const RELEASE_ID_MAX = 0xffff_ffff
 const STAGES = ['queued', 'batched', 'paid'] as const
 
 function encodeRelease(release: Release): Uint8Array {
@@ -123,11 +125,10 @@ export function queueBurns(
     const kind = classifyOutput(output.script)
     if (kind.kind !== 'withdraw') continue
     if (output.value < params.peg.minReleaseSats) return reject('burn-below-minimum')
-    // Paying the federation to itself would count the same coins as owed and as held.
-    if (findReserveByScript(overlay, kind.l1Script) !== undefined) {
-      return reject('burn-to-federation')
-    }
+    // Change is nobody's deposit: what is paid there could never be minted again.
+    if (isFederationScript(overlay, kind.l1Script)) return reject('burn-to-federation')
     const books = getPegBooks(overlay)
+    if (books.nextReleaseId >= RELEASE_ID_MAX) return reject('burn-beyond-ids')
     putRelease(overlay, {
       id: books.nextReleaseId,
       txid: transactionId(transaction),
@@ -142,7 +143,7 @@ export function queueBurns(
       ...books,
       nextReleaseId: books.nextReleaseId + 1,
       totals: adjustTotals(books.totals, {
-        supply: -output.value,
+        supply: 0n - output.value,
         pendingReleases: output.value,
       }),
     })

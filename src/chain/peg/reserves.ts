@@ -1,7 +1,7 @@
 /** Reserve coins: proved L1 outputs that only the federation's key can spend. */
 
 import { type OutPoint, readOutPoint, writeOutPoint } from '../../bitcoin/transaction.ts'
-import { equalBytes } from '../../primitives/bytes.ts'
+import { bytesToHex } from '../../primitives/bytes.ts'
 import { type ByteReader, decodeAll, encodeWith } from '../../primitives/codec.ts'
 import { decodeSats, type Sats } from '../../primitives/units.ts'
 import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '../state.ts'
@@ -61,7 +61,22 @@ export function* reserveCoins(view: StateView): Iterable<ReserveCoin> {
   for (const [, bytes] of view.range(NAMESPACE.reserve)) yield decodeAll(bytes, readReserve)
 }
 
-export function findReserveByScript(view: StateView, script: Uint8Array): ReserveCoin | undefined {
-  for (const coin of reserveCoins(view)) if (equalBytes(coin.script, script)) return coin
-  return undefined
+/** Satoshis that the overlay adds to the reserves of the view beneath it; negative when it takes. */
+export function reservesChange(overlay: StateOverlay): bigint {
+  let change = 0n
+  for (const [before, after] of overlay.changes(NAMESPACE.reserve)) {
+    if (before !== undefined) change -= decodeAll(before, readReserve).value
+    if (after !== undefined) change += decodeAll(after, readReserve).value
+  }
+  return change
+}
+
+/** Remembers an L1 output script as the federation's own, for ever. */
+export function putFederationScript(overlay: StateOverlay, script: Uint8Array): void {
+  overlay.put(NAMESPACE.federationScript + bytesToHex(script), new Uint8Array())
+}
+
+/** True for change addresses, and for deposit addresses that have ever been minted from. */
+export function isFederationScript(view: StateView, script: Uint8Array): boolean {
+  return view.get(NAMESPACE.federationScript + bytesToHex(script)) !== undefined
 }

@@ -47,7 +47,8 @@ export function startChild(options: ChildOptions): Child {
     options.watched === true
       ? ['/bin/sh', ['-c', WATCHING_SHELL, program, ...args]]
       : [program, args]
-  const process = spawn(command, commandArgs, {
+  const child = spawn(command, commandArgs, {
+    env: environment(),
     // The pipe closes when this process ends in whatever way.
     stdio: ['pipe', log, log],
     // Its own group: Ctrl-C reaches the parent alone, which ends its children in order.
@@ -55,31 +56,37 @@ export function startChild(options: ChildOptions): Child {
   })
   closeSync(log)
   const exited = new Promise<void>((resolve) => {
-    process.once('exit', () => resolve())
-    process.once('error', () => resolve())
+    child.once('exit', () => resolve())
+    child.once('error', () => resolve())
   })
   return {
     name: options.name,
     logFile: options.logFile,
-    pid: process.pid,
-    isRunning: () => isRunning(process),
+    pid: child.pid,
+    isRunning: () => isRunning(child),
     async stop() {
-      if (!isRunning(process)) return
-      process.kill('SIGTERM')
-      const timer = setTimeout(() => killGroup(process), STOP_TIMEOUT_MS)
+      if (!isRunning(child)) return
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => killGroup(child), STOP_TIMEOUT_MS)
       await exited
       clearTimeout(timer)
     },
     async kill() {
-      if (!isRunning(process)) return
-      killGroup(process)
+      if (!isRunning(child)) return
+      killGroup(child)
       await exited
     },
   }
 }
 
-function isRunning(process: ChildProcess): boolean {
-  return process.pid !== undefined && process.exitCode === null && process.signalCode === null
+/** Without the settings of the user's own node, which would be everybody's here. */
+function environment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('CAUSEWAY_'))
+  return Object.fromEntries(entries)
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null
 }
 
 /** The shell and its program alike. */

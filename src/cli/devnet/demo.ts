@@ -34,7 +34,7 @@ export interface DemoStory {
 const DEPOSIT_SATS = 100_000_000
 const PAYMENT_SATS = 25_000_000
 const RELEASE_SATS = 20_000_000
-const STEP_TIMEOUT_MS = 120_000
+const STEP_TIMEOUT_MS = 300_000
 
 interface Stage {
   readonly devnet: Devnet
@@ -47,7 +47,7 @@ interface Stage {
 export async function runDemo(
   devnet: Devnet,
   io: CliIo,
-  run: RunCommand,
+  program: RunCommand,
   report: (line: string) => void,
 ): Promise<DemoStory> {
   const home = join(devnet.folder, 'user')
@@ -56,7 +56,7 @@ export async function runDemo(
     devnet,
     report,
     command: (...argv) =>
-      runCommand(run, io, home, ['--api', devnet.validators[0]?.apiUrl ?? '', ...argv]),
+      runCommand(program, io, home, ['--api', devnet.validators[0]?.apiUrl ?? '', ...argv]),
   }
   const steps: DemoStep[] = []
   const step = async (name: string, run: () => Promise<string>): Promise<void> => {
@@ -139,7 +139,14 @@ async function payOn(
   address: string,
 ): Promise<string> {
   const sent = await command(
-    ...['wallet', 'send', String(PAYMENT_SATS), address, '--sats', '--yes', '--wallet', from],
+    'wallet',
+    'send',
+    String(PAYMENT_SATS),
+    address,
+    '--sats',
+    '--yes',
+    '--wallet',
+    from,
   )
   const { txid } = sentAnswer.parse(sent)
   const startedMs = Date.now()
@@ -166,7 +173,14 @@ async function release({ devnet, command, report }: Stage, from: string): Promis
   const script = p2wpkhScript(hash160(new TextEncoder().encode(`demo ${Date.now()}`)))
   const l1Address = present(encodeAddress(script, L1_ADDRESS_NETWORKS.regtest), 'L1 address')
   const answer = await command(
-    ...['peg', 'release', String(RELEASE_SATS), l1Address, '--sats', '--yes', '--wallet', from],
+    'peg',
+    'release',
+    String(RELEASE_SATS),
+    l1Address,
+    '--sats',
+    '--yes',
+    '--wallet',
+    from,
   )
   const { txid } = sentAnswer.parse(answer)
   await waitForFinal(command, txid)
@@ -235,9 +249,7 @@ async function surviveFailure(
   const victim = victimOf(devnet)
   await victim.kill()
   const { height } = await devnet.status()
-  const sent = await command(
-    ...['wallet', 'send', '1000000', to, '--sats', '--yes', '--wallet', from],
-  )
+  const sent = await command('wallet', 'send', '1000000', to, '--sats', '--yes', '--wallet', from)
   await waitForFinal(command, sentAnswer.parse(sent).txid)
   const after = (await devnet.status()).height
   if (after <= height) throw new DevnetError('no block was made')

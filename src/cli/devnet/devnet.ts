@@ -55,7 +55,7 @@ export interface Devnet {
   stop(): Promise<void>
 }
 
-const READY_TIMEOUT_MS = 120_000
+const READY_TIMEOUT_MS = 300_000
 const RELEASE_TIMEOUT_MS = 30_000
 const PROGRAM = new URL('../../../scripts/causeway.ts', import.meta.url).pathname
 
@@ -205,7 +205,7 @@ async function firstStatus(validators: readonly Validator[]): Promise<NodeStatus
 }
 
 /** Until the peg is open and every validator is in sync. @throws DevnetError */
-export async function waitUntilOpen(
+async function waitUntilOpen(
   devnet: Devnet,
   options: Pick<DevnetOptions, 'report' | 'signal'>,
 ): Promise<void> {

@@ -158,10 +158,13 @@ function createServer(
       return embeddedServer(dataFolder, l1.rpcPort, runtime)
     case 'bitcoind':
       return bitcoindServer(l1.target, dataFolder, l1.rpcPort, signal)
-    case 'url': {
-      const nothing = async (): Promise<void> => undefined
-      return { start: nothing, isRunning: () => true, stop: nothing, kill: nothing }
-    }
+    case 'url':
+      return {
+        start: async () => {},
+        isRunning: () => true,
+        stop: async () => {},
+        kill: async () => {},
+      }
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * A whole node out of a home directory: the real clock, disk, network and L1, put together in the
- * order in which they depend on each other. A validator with an L1 gets a member beside it.
+ * order in which they depend on each other. A validator with an L1 gets a member beside it. Whatever
+ * fails on the way, what was opened before is closed again.
  */
 
 import { join } from 'node:path'
@@ -10,13 +11,15 @@ import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { type Member, openMember } from '../../../federation/member.ts'
 import { openKeyStore } from '../../../federation/signing/key-store.ts'
 import { chainParams } from '../../../genesis/network.ts'
-import { type ApiServer, createApiServer } from '../../api/server.ts'
+import { createApiServer } from '../../api/server.ts'
 import { p2trScript } from '../../bitcoin/script.ts'
 import type { ChainParams } from '../../chain/params.ts'
+import { CROWDED_TIMINGS, WAN_TIMINGS } from '../../consensus/config.ts'
 import { type Node, openNode, type PegContext } from '../../node/node.ts'
 import { observerPegSide, type PegSide } from '../../node/peg-side.ts'
 import type { ValidatorIdentity } from '../../node/validator-links.ts'
 import { createLibp2pNetwork } from '../../p2p/network.ts'
+import { present } from '../../primitives/assert.ts'
 import { hashToBytes } from '../../primitives/hashes.ts'
 import {
   installSecp256k1Backend,
@@ -24,26 +27,39 @@ import {
   signSchnorr,
   xOnlyPublicKey,
 } from '../../primitives/secp256k1.ts'
-import type { Network, Runtime } from '../../runtime/runtime.ts'
+import type { AppendLog, KeyValueStore, Network, Runtime } from '../../runtime/runtime.ts'
 import { chooseSecp256k1Backend } from '../../runtime/secp256k1-backend.ts'
 import { createSystemRuntime, type LogLevel } from '../../runtime/system-runtime.ts'
 import { openAppendLog } from '../../storage/append-log.ts'
+import { openChainDatabase } from '../../storage/chain-database.ts'
 import { openDataDirectory } from '../../storage/data-directory.ts'
 import { openLevelStore } from '../../storage/level-store.ts'
 import { PROGRAM_VERSION } from '../program-version.ts'
+import { lastFeeRate } from './last-fee-rate.ts'
 import { connectedMembers } from './member-links.ts'
 import { createChainQueries, createNodeFacade } from './node-facade.ts'
 import { exists, HomeError, homePaths, type NodeHome } from './node-home.ts'
+import { createOpenResources, type OpenResources } from './open-resources.ts'
 
 export interface RunningNodeProcess {
   readonly node: Node
   readonly apiPort: number | undefined
+  /** Stopping twice does nothing the second time. */
   stop(): Promise<void>
 }
 
 export interface StartOverrides {
   readonly apiPort?: number
   readonly logLevel?: LogLevel
+}
+
+/** What every step of the assembly needs. */
+interface Assembly {
+  readonly home: NodeHome
+  readonly params: ChainParams
+  readonly runtime: Runtime
+  readonly identity: ValidatorIdentity | undefined
+  readonly open: OpenResources
 }
 
 /** @throws whatever of home, storage, network and L1 cannot be used, each a named error. */
@@ -59,32 +75,46 @@ export async function startNode(
     { chainId: params.chainId, validator: identity?.index, secp256k1: secp256k1Backend().name },
     'starting',
   )
+  const open = createOpenResources()
+  const assembly: Assembly = { home, params, runtime, identity, open }
+  try {
+    const { node, apiPort } = await assemble(assembly, overrides)
+    return {
+      node,
+      apiPort,
+      async stop() {
+        await open.close()
+        runtime.log.info({}, 'stopped')
+      },
+    }
+  } catch (error) {
+    await open.close().catch((failure: unknown) => {
+      runtime.log.error({ error: String(failure) }, 'not everything could be closed')
+    })
+    throw error
+  }
+}
+
+async function assemble(
+  assembly: Assembly,
+  overrides: StartOverrides,
+): Promise<{ readonly node: Node; readonly apiPort: number | undefined }> {
+  const { home, params, runtime, open } = assembly
   const directory = await openDataDirectory(home.path)
+  open.add(() => directory.release())
+  const { listen } = home.config.p2p
   const network = await createLibp2pNetwork(
-    {
-      chainId: params.chainId,
-      privateKeySeed: home.nodeSecret,
-      listen: home.config.p2p.listen,
-    },
+    { chainId: params.chainId, privateKeySeed: home.nodeSecret, listen },
     runtime,
   )
+  open.add(() => network.stop())
   for (const peer of home.config.p2p.peers) network.keepConnected(peer)
-  const { node, member } = await openParts(home, params, runtime, network, identity)
+  const { node, member } = await openParts(assembly, network)
   await node.start()
   await member?.start()
-  const api = await startApi(home, overrides, { node, member, identity, runtime })
-  runtime.log.info({ addresses: network.addresses(), api: api?.port }, 'started')
-  return {
-    node,
-    apiPort: api?.port,
-    async stop() {
-      await api?.server.stop()
-      await member?.stop()
-      await node.stop()
-      await directory.release()
-      runtime.log.info({}, 'stopped')
-    },
-  }
+  const apiPort = await startApi(assembly, overrides, node, member)
+  runtime.log.info({ addresses: network.addresses(), api: apiPort }, 'started')
+  return { node, apiPort }
 }
 
 function identityOf(
@@ -109,79 +139,113 @@ interface OpenedParts {
   readonly member: Member | undefined
 }
 
-async function openParts(
-  home: NodeHome,
-  params: ChainParams,
-  runtime: Runtime,
-  network: Network,
-  identity: ValidatorIdentity | undefined,
-): Promise<OpenedParts> {
-  const paths = homePaths(home.path)
-  const journalPath = join(paths.journal, 'consensus.log')
-  const hadJournal = await exists(journalPath)
-  const journal = await openAppendLog(journalPath)
+async function openParts(assembly: Assembly, network: Network): Promise<OpenedParts> {
+  const { home, params, runtime, identity, open } = assembly
+  const store = await openLevelStore(homePaths(home.path).chain)
+  open.add(() => store.close())
+  const journal = await openJournal(assembly, store)
+  open.add(() => journal.close())
   let member: Member | undefined
   let node: Node | undefined
   const createPegSide = async (context: PegContext): Promise<PegSide> => {
-    const height = context.chain.state().tip.height
-    if (!hadJournal && height > 0 && identity !== undefined) {
-      throw new HomeError(
-        `${journalPath} is missing although the chain is at height ${height}: without it this ` +
-          'validator could vote twice. Restore it, or remove keys/validator.key to run as observer',
+    if (identity !== undefined && home.config.l1 !== undefined) {
+      member = await openMemberOf(assembly, identity, network, context, () => node)
+      return member
+    }
+    if (identity !== undefined) {
+      runtime.log.error(
+        {},
+        'no [l1] in config.toml: this validator cannot judge blocks and will not vote',
       )
     }
-    if (identity === undefined || home.config.l1 === undefined) {
-      return observerPegSide(params.peg.feeRateFloor)
-    }
-    const keyStore = await openKeyStore({
-      folder: paths.shares,
-      secret: { kind: 'key-file', path: paths.shareKey },
-      random: (length) => runtime.random.bytes(length),
-    })
-    const links = connectedMembers(network, context.links, params.validators.length)
-    member = await openMember({
-      params,
-      l1: openL1(home, params, runtime),
-      store: await openLevelStore(paths.federation),
-      signingJournal: await openAppendLog(join(paths.journal, 'signing.log')),
-      gossip: network,
-      network: links,
-      runtime,
-      state: () => context.chain.state(),
-      isSynced: () => node?.isSynced() === true,
-      isHalted: () => node?.haltReason() !== undefined,
-      sign: (digest) => identity.sign(digest),
-      ceremony: createKeyCeremony({
-        params,
-        self: identity.index,
-        sign: (digest) => identity.sign(digest),
-        network: links,
-        runtime,
-        keyStore,
-        view: () => context.chain.state().view,
-      }),
-      keyStore,
-    })
-    return member
+    return observerPegSide(params.peg.feeRateFloor)
   }
-  const payoutScript = p2trScript(
-    hashToBytes(identity?.publicKey ?? params.validators[0] ?? fail()),
-  )
+  const payoutKey = identity?.publicKey ?? present(params.validators[0], 'first validator')
   node = await openNode({
     params,
     runtime,
-    store: await openLevelStore(paths.chain),
+    store,
     journal,
     network,
     identity,
-    payoutScript,
+    timings: params.l1Network === 'regtest' ? CROWDED_TIMINGS : WAN_TIMINGS,
+    payoutScript: p2trScript(hashToBytes(payoutKey)),
     createPegSide,
   })
+  const opened = node
+  // Node and member close their own stores and journals; closing those again does nothing.
+  open.add(() => opened.stop())
+  const ofNode = member
+  if (ofNode !== undefined) open.add(() => ofNode.stop())
   return { node, member }
 }
 
-function fail(): never {
-  throw new HomeError('the genesis names no validators')
+/**
+ * The journal of votes. A validator whose chain is there and whose journal is not could vote a second
+ * time; it is refused before anything is created, so that a restart does not get around it.
+ */
+async function openJournal(
+  { home, params, identity }: Assembly,
+  store: KeyValueStore,
+): Promise<AppendLog> {
+  const path = join(homePaths(home.path).journal, 'consensus.log')
+  const { height } = (await openChainDatabase(store, { chainId: params.chainId })).tip() ?? {}
+  if (identity !== undefined && height !== undefined && !(await exists(path))) {
+    throw new HomeError(
+      `${path} is missing although the chain is at height ${height}: without it this ` +
+        'validator could vote twice. Restore it, or remove keys/validator.key to run as observer',
+    )
+  }
+  return openAppendLog(path)
+}
+
+async function openMemberOf(
+  { home, params, runtime, open }: Assembly,
+  identity: ValidatorIdentity,
+  network: Network,
+  { chain, links }: PegContext,
+  node: () => Node | undefined,
+): Promise<Member> {
+  const paths = homePaths(home.path)
+  const l1 = openL1(home, params, runtime)
+  open.add(() => l1.close())
+  const keyStore = await openKeyStore({
+    folder: paths.shares,
+    secret: { kind: 'key-file', path: paths.shareKey },
+    random: (length) => runtime.random.bytes(length),
+  })
+  open.add(() => keyStore.close())
+  const store = await openLevelStore(paths.federation)
+  open.add(() => store.close())
+  const signingJournal = await openAppendLog(join(paths.journal, 'signing.log'))
+  open.add(() => signingJournal.close())
+  const members = connectedMembers(network, links, params.validators.length)
+  const sign = (digest: Uint8Array): Uint8Array => identity.sign(digest)
+  const ceremony = createKeyCeremony({
+    params,
+    self: identity.index,
+    sign,
+    network: members,
+    runtime,
+    keyStore,
+    view: () => chain.state().view,
+  })
+  return openMember({
+    params,
+    l1,
+    store,
+    signingJournal,
+    gossip: network,
+    network: members,
+    runtime,
+    state: () => chain.state(),
+    lastFeeRate: () => lastFeeRate(chain),
+    isSynced: () => node()?.isSynced() === true,
+    isHalted: () => node()?.haltReason() !== undefined,
+    sign,
+    ceremony,
+    keyStore,
+  })
 }
 
 function openL1(home: NodeHome, params: ChainParams, runtime: Runtime): BitcoinL1 {
@@ -200,21 +264,14 @@ function openL1(home: NodeHome, params: ChainParams, runtime: Runtime): BitcoinL
   )
 }
 
-interface ApiParts {
-  readonly node: Node
-  readonly member: Member | undefined
-  readonly identity: ValidatorIdentity | undefined
-  readonly runtime: Runtime
-}
-
 async function startApi(
-  home: NodeHome,
+  { home, identity, runtime, open }: Assembly,
   overrides: StartOverrides,
-  parts: ApiParts,
-): Promise<{ server: ApiServer; port: number } | undefined> {
+  node: Node,
+  member: Member | undefined,
+): Promise<number | undefined> {
   const { api } = home.config
   if (!api.enabled) return undefined
-  const { node, member, identity, runtime } = parts
   const server = createApiServer(
     { host: api.host, port: overrides.apiPort ?? api.port },
     {
@@ -230,6 +287,6 @@ async function startApi(
       clock: runtime.clock,
     },
   )
-  const { port } = await server.start()
-  return { server, port }
+  open.add(() => server.stop())
+  return (await server.start()).port
 }

@@ -13,8 +13,12 @@ import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
+import { lastFeeRate } from './last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
+
+const NO_L1 =
+  'this validator has no [l1] in config.toml: it cannot judge what others say about L1, and waits'
 
 export interface FacadeParts {
   readonly node: Node
@@ -100,26 +104,37 @@ function statusOf(parts: FacadeParts): StatusView {
   }
 }
 
-function l1StatusOf({ node, member }: FacadeParts): StatusView['l1'] {
+function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] {
   const { params } = node.chain
   const base = {
     network: params.l1Network,
     chainHeight: getPegBooks(node.chain.state().view).l1Height,
+    height: null,
   }
   const health = member?.l1Health()
-  if (health === undefined) return { ...base, state: 'none', height: null, message: null }
-  return health.state === 'ok'
-    ? { ...base, state: 'ok', height: health.height, message: null }
-    : { ...base, state: health.state, height: null, message: health.message }
+  if (health === undefined) {
+    return { ...base, state: 'none', message: selfIndex === undefined ? null : NO_L1 }
+  }
+  if (health.state === 'ok') return { ...base, state: 'ok', height: health.height, message: null }
+  // The contract has no word for a node on another branch; the message and the peg's state say it.
+  const state = health.state === 'forked' ? 'wrong-network' : health.state
+  return { ...base, state, message: health.message }
 }
 
-function pegStatusOf({ node }: FacadeParts): StatusView['peg'] {
+/** Frozen: this member signs nothing and agrees to no mint, since its L1 contradicts the chain's. */
+function pegStateOf({ node, member }: FacadeParts): StatusView['peg']['state'] {
+  if (activeKeyEpoch(node.chain.state().view) === undefined) return 'closed'
+  return member?.l1Health().state === 'forked' ? 'frozen' : 'open'
+}
+
+function pegStatusOf(parts: FacadeParts): StatusView['peg'] {
+  const { node } = parts
   const { params } = node.chain
   const { view } = node.chain.state()
   const { totals } = getPegBooks(view)
   const epoch = activeKeyEpoch(view)
   return {
-    state: epoch === undefined ? 'closed' : 'open',
+    state: pegStateOf(parts),
     keyEpoch: epoch?.epoch ?? null,
     groupKey: epoch === undefined ? null : bytesToHex(epoch.groupKey),
     supply: Number(totals.supply),
@@ -131,15 +146,8 @@ function pegStatusOf({ node }: FacadeParts): StatusView['peg'] {
     minDepositSats: Number(params.peg.minDepositSats),
     minReleaseSats: Number(params.peg.minReleaseSats),
     l1Depth: params.peg.l1Depth,
-    feeRateSatsPerKvb: lastFeeRate(node),
+    feeRateSatsPerKvb: lastFeeRate(node.chain),
   }
-}
-
-/** The rate in the last block, which the next batch is likely to use. */
-export function lastFeeRate(node: Node): number {
-  const { hash } = node.chain.state().tip
-  const block = node.chain.database.findBlock(hash)?.block
-  return block?.extension.feeRate ?? node.chain.params.peg.feeRateFloor
 }
 
 function federationOf({ node, selfIndex }: FacadeParts): FederationView {
@@ -168,13 +176,18 @@ function federationOf({ node, selfIndex }: FacadeParts): FederationView {
   }
 }
 
-function healthOf({ node, member }: FacadeParts): { ok: boolean; reasons: readonly string[] } {
+function healthOf({ node, member, selfIndex }: FacadeParts): {
+  ok: boolean
+  reasons: readonly string[]
+} {
   const reasons: string[] = []
   const halted = node.haltReason()
   if (halted !== undefined) reasons.push(`halted: ${halted}`)
   if (!node.isSynced()) reasons.push('catching up')
+  if (member === undefined && selfIndex !== undefined) reasons.push(`L1: ${NO_L1}`)
   const health = member?.l1Health()
   if (health !== undefined && health.state !== 'ok') reasons.push(`L1: ${health.message}`)
+  reasons.push(...(member?.problems() ?? []))
   return { ok: reasons.length === 0, reasons }
 }
 

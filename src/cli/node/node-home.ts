@@ -11,7 +11,13 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Genesis, parseGenesis } from '../../../genesis/network.ts'
-import { type ConfigValues, formatConfig, type NodeConfig, parseConfig } from '../../node/config.ts'
+import {
+  type ConfigValues,
+  type Environment,
+  formatConfig,
+  type NodeConfig,
+  parseConfig,
+} from '../../node/config.ts'
 import { bytesToHex, hexToBytes, isHex, utf8 } from '../../primitives/bytes.ts'
 import { readSecretFile, writeFileDurably } from '../../storage/durable-file.ts'
 
@@ -71,7 +77,7 @@ export async function createNodeHome(path: string, home: NewHome): Promise<void>
 }
 
 /** @throws HomeError, ConfigError, GenesisError, and storage's errors for keys others can read. */
-export async function openNodeHome(path: string): Promise<NodeHome> {
+export async function openNodeHome(path: string, environment: Environment = {}): Promise<NodeHome> {
   const paths = homePaths(path)
   if (!(await exists(paths.config))) {
     throw new HomeError(`no node in ${path}; create one with: causeway node init --home ${path}`)
@@ -79,7 +85,7 @@ export async function openNodeHome(path: string): Promise<NodeHome> {
   const isValidator = await exists(paths.validatorKey)
   return {
     path,
-    config: parseConfig(await readFile(paths.config, 'utf8'), paths.config),
+    config: parseConfig(await readFile(paths.config, 'utf8'), paths.config, environment),
     genesis: await readGenesis(paths.genesis),
     nodeSecret: await readSecret(paths.nodeKey),
     validatorSecret: isValidator ? await readSecret(paths.validatorKey) : undefined,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
-import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
+import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { decodeBlock, encodeBlock } from '../../../src/chain/block.ts'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
 import { dustLimit, signedVsize } from '../../../src/chain/peg/batch-transaction.ts'
@@ -17,6 +17,8 @@ import {
   aKeyEpoch,
   anL1Payment,
   aUser,
+  type MintedWorld,
+  mintedWorld,
   spend,
   TestChain,
   TestL1,
@@ -27,39 +29,10 @@ beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const { announcement } = aKeyEpoch(params)
+const afterMint = (value: bigint): MintedWorld => mintedWorld(value, params)
 const alice = aUser('alice')
 const bob = aUser('bob')
 const l1Target = p2wpkhScript(new Uint8Array(20).fill(7))
-
-/** A chain whose peg is open and whose user alice holds a minted coin. */
-function afterMint(value: bigint): {
-  chain: TestChain
-  l1: TestL1
-  deposit: Transaction
-  mint: Transaction
-} {
-  const chain = new TestChain(params)
-  const l1 = new TestL1()
-  chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
-  const address = depositScriptOf(params, announcement, alice.script)
-  const deposit = anL1Payment('alice pays in', [{ value: sats(value), script: address }])
-  l1.mine([deposit])
-  const block = chain.extend({
-    l1Section: {
-      ...EMPTY_L1_SECTION,
-      headers: chain.headersTo(l1),
-      deposits: [
-        {
-          ...l1.prove(transactionId(deposit)),
-          claims: [{ vout: 0, keyEpoch: 0, recipient: alice.script }],
-        },
-      ],
-    },
-  })
-  const mint = block.transactions[1]
-  if (mint === undefined) throw new TypeError('nothing minted')
-  return { chain, l1, deposit, mint }
-}
 
 describe('the peg, all the way round', () => {
   it('mints, pays on, burns, batches and confirms, and the books agree at every block', () => {

@@ -1,0 +1,73 @@
+/**
+ * Agreement's messages on their way out: to validators over direct streams; proposals on their topic
+ * as well, for those who follow. While a direct link to some validator is down, own votes travel by
+ * topic too: when they are cast, and again with the full STATUS that follows a stall.
+ */
+
+import { encodeMessage, type Message } from '../consensus/messages.ts'
+import type { Channel, Network } from '../runtime/runtime.ts'
+import type { ValidatorLinks } from './validator-links.ts'
+
+/** Own votes that are published again: those of the last few views. */
+const REPEATED_VOTES_MAX = 6
+
+export class ConsensusOutbox {
+  readonly #network: Network
+  readonly #links: ValidatorLinks
+  readonly #validatorCount: number
+  /** Own votes of the current height, encoded, the newest last. */
+  #votes: readonly Uint8Array[] = []
+
+  constructor(network: Network, links: ValidatorLinks, validatorCount: number) {
+    this.#network = network
+    this.#links = links
+    this.#validatorCount = validatorCount
+  }
+
+  send(to: number, message: Message): void {
+    const peer = this.#links.peerOf(to)
+    if (peer === undefined) return
+    this.#network.send(peer, channelOf(message), encodeMessage(message))
+  }
+
+  broadcast(message: Message): void {
+    const bytes = encodeMessage(message)
+    const connected = this.#links.connected()
+    for (const index of connected) {
+      const peer = this.#links.peerOf(index)
+      if (peer !== undefined) this.#network.send(peer, channelOf(message), bytes)
+    }
+    if (message.kind === 'propose') void this.#network.publish('proposals', bytes)
+    if (message.kind === 'vote') {
+      this.#votes = [...this.#votes, bytes].slice(-REPEATED_VOTES_MAX)
+    }
+    if (connected.length >= this.#validatorCount - 1) return
+    if (message.kind === 'vote') void this.#network.publish('votes', bytes)
+    if (message.kind === 'status' && message.detail !== undefined) {
+      for (const vote of this.#votes) void this.#network.publish('votes', vote)
+    }
+  }
+
+  /** Votes of the decided height are of no use any more. */
+  decided(): void {
+    this.#votes = []
+  }
+}
+
+/** Large messages must not hold up votes. */
+function channelOf(message: Message): Channel {
+  switch (message.kind) {
+    case 'propose':
+    case 'block':
+    case 'decided':
+    case 'transactions':
+      return 'bulk'
+    case 'hello':
+    case 'vote':
+    case 'enter':
+    case 'status':
+    case 'get-block':
+    case 'evidence':
+      return 'consensus'
+  }
+}

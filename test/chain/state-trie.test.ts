@@ -1,0 +1,184 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  buildStateProof,
+  readStateProof,
+  type StateProof,
+  type StateTrie,
+  stateRoot,
+  updateStateTrie,
+  verifyStateProof,
+  writeStateProof,
+} from '../../src/chain/state-trie.ts'
+import { bytesToHex, concatBytes, hexToBytes } from '../../src/primitives/bytes.ts'
+import { DecodeError, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
+import { type Hash32, toHash32 } from '../../src/primitives/hashes.ts'
+import { sha256, taggedHash } from '../../src/primitives/sha256.ts'
+
+type Records = ReadonlyMap<string, Uint8Array>
+
+/** The definition, word for word: no sharing, no batches. */
+function modelRoot(records: Records): string {
+  const leaves = [...records].map(([key, value]) => ({
+    path: taggedHash('causeway/state-key', hexToBytes(key)),
+    value: sha256(value),
+  }))
+  return bytesToHex(subtree(leaves, 0))
+}
+
+function subtree(
+  leaves: readonly { path: Uint8Array; value: Uint8Array }[],
+  depth: number,
+): Uint8Array {
+  const [only] = leaves
+  if (only === undefined) return new Uint8Array(32)
+  if (leaves.length === 1) return sha256(concatBytes(Uint8Array.of(0), only.path, only.value))
+  const side = (wanted: string): typeof leaves =>
+    leaves.filter(
+      ({ path }) => path[depth >> 3]?.toString(2).padStart(8, '0')[depth & 7] === wanted,
+    )
+  return sha256(
+    concatBytes(Uint8Array.of(1), subtree(side('0'), depth + 1), subtree(side('1'), depth + 1)),
+  )
+}
+
+function build(records: Records): StateTrie {
+  return updateStateTrie(undefined, { puts: records, deletes: new Set() })
+}
+
+const key = fc.integer({ min: 0, max: 40 }).map((id) => `63${id.toString(16).padStart(4, '0')}`)
+const value = fc.uint8Array({ maxLength: 3 })
+const batch = fc.record({
+  puts: fc.array(fc.tuple(key, value), { maxLength: 25 }).map((list) => new Map(list)),
+  deletes: fc.array(key, { maxLength: 25 }),
+})
+
+describe('the state commitment', () => {
+  it('is the definition’s, whatever the history', () => {
+    fc.assert(
+      fc.property(fc.array(batch, { maxLength: 8 }), (batches) => {
+        const records = new Map<string, Uint8Array>()
+        let trie: StateTrie
+        for (const { puts, deletes } of batches) {
+          const removed = new Set(deletes.filter((each) => !puts.has(each)))
+          trie = updateStateTrie(trie, { puts, deletes: removed })
+          for (const [at, bytes] of puts) records.set(at, bytes)
+          for (const at of removed) records.delete(at)
+          expect(stateRoot(trie)).toBe(modelRoot(records))
+        }
+        expect(trie).toEqual(build(records))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('is zero for nothing, and for what has become nothing', () => {
+    expect(stateRoot(undefined)).toBe('00'.repeat(32))
+    const records = new Map([['6301', Uint8Array.of(1)]])
+    const emptied = updateStateTrie(build(records), { puts: new Map(), deletes: new Set(['6301']) })
+    expect(emptied).toBeUndefined()
+  })
+
+  it('leaves the trie before an update as it was', () => {
+    const records = new Map(
+      [...Array(50).keys()].map((i) => [`63${(i + 16).toString(16)}`, Uint8Array.of(i)]),
+    )
+    const trie = build(records)
+    const root = stateRoot(trie)
+    updateStateTrie(trie, {
+      puts: new Map([['6310', Uint8Array.of(9, 9)]]),
+      deletes: new Set(['6311']),
+    })
+    expect(stateRoot(trie)).toBe(root)
+    // The same record again changes nothing.
+    const again = updateStateTrie(trie, {
+      puts: new Map([['6310', Uint8Array.of(0)]]),
+      deletes: new Set(),
+    })
+    expect(stateRoot(again)).toBe(root)
+  })
+
+  it('sets an empty value apart from none', () => {
+    expect(stateRoot(build(new Map([['6301', new Uint8Array()]])))).not.toBe(stateRoot(undefined))
+  })
+})
+
+const recordMap = fc.array(fc.tuple(key, value), { maxLength: 40 }).map((list) => new Map(list))
+
+describe('a proof', () => {
+  it('shows what a key holds, and nothing else', () => {
+    fc.assert(
+      fc.property(recordMap, key, value, (records, at, other) => {
+        const trie = build(records)
+        const root = stateRoot(trie)
+        const proof = buildStateProof(trie, at)
+        const held = records.get(at)
+        expect(verifyStateProof(root, at, held, proof)).toBe(true)
+        const isSame = held !== undefined && bytesToHex(held) === bytesToHex(other)
+        expect(verifyStateProof(root, at, other, proof)).toBe(isSame)
+        if (held !== undefined) expect(verifyStateProof(root, at, undefined, proof)).toBe(false)
+      }),
+    )
+  })
+
+  it('fails when anything in it is altered', () => {
+    fc.assert(
+      fc.property(recordMap, key, fc.nat(), fc.nat(255), (records, at, place, flip) => {
+        const trie = build(records)
+        const proof = buildStateProof(trie, at)
+        const bytes = encodeWith((writer) => writeStateProof(writer, proof))
+        const altered = bytes.slice()
+        const index = place % altered.length
+        altered[index] = (altered[index] ?? 0) ^ (flip === 0 ? 1 : flip)
+        const decoded = decodeOrUndefined(altered)
+        const holds =
+          decoded !== undefined && verifyStateProof(stateRoot(trie), at, records.get(at), decoded)
+        expect(holds).toBe(false)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('cannot use a leaf from elsewhere to show that a key is free', () => {
+    const records = new Map(
+      [...Array(20).keys()].map((i) => [`63${(i + 16).toString(16)}`, Uint8Array.of(i)]),
+    )
+    const trie = build(records)
+    const root = stateRoot(trie)
+    const keys = [...records.keys()]
+    for (const taken of keys) {
+      for (const from of keys) {
+        if (taken === from) continue
+        const { siblings } = buildStateProof(trie, from)
+        const path = toHash32(bytesToHex(taggedHash('causeway/state-key', hexToBytes(from))))
+        const held = records.get(from) ?? new Uint8Array()
+        const other = { path, valueHash: toHash32(bytesToHex(sha256(held))) }
+        expect(verifyStateProof(root, taken, undefined, { siblings, other })).toBe(false)
+      }
+    }
+  })
+
+  it('is bounded in depth', () => {
+    const siblings: Hash32[] = Array.from({ length: 257 }, () => toHash32('00'.repeat(32)))
+    expect(verifyStateProof(toHash32('00'.repeat(32)), '63', undefined, { siblings })).toBe(false)
+  })
+
+  it('comes back from its encoding as it was', () => {
+    fc.assert(
+      fc.property(recordMap, key, (records, at) => {
+        const proof = buildStateProof(build(records), at)
+        const bytes = encodeWith((writer) => writeStateProof(writer, proof))
+        expect(decodeAll(bytes, readStateProof)).toEqual(proof)
+      }),
+    )
+  })
+})
+
+function decodeOrUndefined(bytes: Uint8Array): StateProof | undefined {
+  try {
+    return decodeAll(bytes, readStateProof)
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined
+    throw error
+  }
+}

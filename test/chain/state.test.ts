@@ -1,0 +1,200 @@
+import * as fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { p2wpkhScript, withdrawScript } from '../../src/bitcoin/script.ts'
+import { transactionId } from '../../src/bitcoin/transaction.ts'
+import { decodeCoin, encodeCoin } from '../../src/chain/coin.ts'
+import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
+import { openBatches } from '../../src/chain/peg/batches.ts'
+import {
+  decodeUndo,
+  EMPTY_STATE,
+  encodeUndo,
+  NAMESPACE,
+  numberOfStateKey,
+  numberStateKey,
+  type StateDelta,
+  StateOverlay,
+  type StateView,
+} from '../../src/chain/state.ts'
+import { stateRoot, updateStateTrie } from '../../src/chain/state-trie.ts'
+import { DecodeError } from '../../src/primitives/codec.ts'
+import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
+import { sats } from '../../src/primitives/units.ts'
+import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
+import { aUser, mintedWorld, spend } from '../support/chain-world.ts'
+
+beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
+
+type Records = Map<string, Uint8Array>
+
+function viewOf(records: Records): StateView {
+  return {
+    get: (key) => records.get(key),
+    range: (namespace) =>
+      [...records]
+        .filter(([key]) => key.startsWith(namespace))
+        .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  }
+}
+
+function applied(records: Records, delta: StateDelta): Records {
+  const after = new Map(records)
+  for (const [key, value] of delta.puts) after.set(key, value)
+  for (const key of delta.deletes) after.delete(key)
+  return after
+}
+
+const key = fc
+  .tuple(
+    fc.constantFrom(
+      NAMESPACE.reserve,
+      NAMESPACE.openBatch,
+      NAMESPACE.queuedRelease,
+      NAMESPACE.coin,
+    ),
+    fc.integer({ min: 0, max: 12 }),
+  )
+  .map(([namespace, id]) => numberStateKey(namespace, id))
+const value = fc.uint8Array({ maxLength: 4 })
+const records = fc.array(fc.tuple(key, value)).map((list) => new Map(list))
+/** undefined deletes. */
+const changes = fc.array(fc.tuple(key, fc.option(value, { nil: undefined })))
+
+function overlayOf(
+  base: Records,
+  list: readonly (readonly [string, Uint8Array | undefined])[],
+): StateOverlay {
+  const overlay = new StateOverlay(viewOf(base))
+  for (const [at, bytes] of list) {
+    if (bytes === undefined) overlay.delete(at)
+    else overlay.put(at, bytes)
+  }
+  return overlay
+}
+
+describe('an overlay', () => {
+  it('reads like the state it leads to, record by record and range by range', () => {
+    fc.assert(
+      fc.property(records, changes, (base, list) => {
+        const overlay = overlayOf(base, list)
+        const model = new Map(base)
+        for (const [at, bytes] of list) {
+          if (bytes === undefined) model.delete(at)
+          else model.set(at, bytes)
+        }
+        for (const namespace of [
+          NAMESPACE.reserve,
+          NAMESPACE.openBatch,
+          NAMESPACE.queuedRelease,
+        ] as const) {
+          expect([...overlay.range(namespace)]).toEqual([...viewOf(model).range(namespace)])
+        }
+        for (const at of [...base.keys(), ...list.map(([each]) => each)]) {
+          expect(overlay.get(at)).toEqual(model.get(at))
+        }
+        expect(applied(base, overlay.delta())).toEqual(model)
+        expect([...overlay.delta().deletes].every((at) => base.has(at))).toBe(true)
+      }),
+    )
+  })
+
+  it('tells the changes of a namespace with what was there', () => {
+    const base = new Map([[numberStateKey(NAMESPACE.reserve, 1), Uint8Array.of(1)]])
+    const overlay = overlayOf(base, [
+      [numberStateKey(NAMESPACE.reserve, 1), undefined],
+      [numberStateKey(NAMESPACE.reserve, 2), Uint8Array.of(2)],
+      [numberStateKey(NAMESPACE.coin, 1), Uint8Array.of(3)],
+    ])
+    expect([...overlay.changes(NAMESPACE.reserve)]).toEqual([
+      [Uint8Array.of(1), undefined],
+      [undefined, Uint8Array.of(2)],
+    ])
+  })
+
+  it('lies on another overlay as on any view', () => {
+    const below = overlayOf(new Map(), [[numberStateKey(NAMESPACE.reserve, 3), Uint8Array.of(3)]])
+    const above = new StateOverlay(below)
+    above.delete(numberStateKey(NAMESPACE.reserve, 3))
+    expect([...above.range(NAMESPACE.reserve)]).toEqual([])
+    expect([...below.range(NAMESPACE.reserve)]).toHaveLength(1)
+  })
+})
+
+describe('undo', () => {
+  it('leads back from any delta', () => {
+    fc.assert(
+      fc.property(records, changes, (base, list) => {
+        const delta = overlayOf(base, list).delta()
+        const undo = decodeUndo(encodeUndo(viewOf(base), delta))
+        expect(applied(applied(base, delta), undo)).toEqual(base)
+      }),
+    )
+  })
+
+  it('restores the state root of every block on a peg’s way round', () => {
+    const alice = aUser('alice')
+    const { chain, l1, coin } = mintedWorld(1_000_000n)
+    const step = (part: Parameters<typeof chain.build>[0]): void => {
+      const before = chain.state
+      const block = chain.build(part)
+      if (!block.ok) throw new TypeError(block.error.code)
+      const { undo, trie } = chain.apply(block.value)
+      expect(stateRoot(updateStateTrie(trie, decodeUndo(undo)))).toBe(stateRoot(before.trie))
+    }
+    const burn = spend(
+      alice,
+      [coin],
+      [
+        { value: sats(500_000), script: withdrawScript(p2wpkhScript(new Uint8Array(20))) },
+        { value: sats(499_000), script: alice.script },
+      ],
+    )
+    step({ transactions: [burn] })
+    step({})
+    const [batch] = [...openBatches(chain.state.view)]
+    if (batch === undefined) throw new TypeError('no batch')
+    l1.mine([batch.transaction])
+    const confirmations = [l1.prove(transactionId(batch.transaction))]
+    step({ l1Section: { ...EMPTY_L1_SECTION, headers: chain.headersTo(l1), confirmations } })
+  })
+
+  it('throws nothing but DecodeError at garbage', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        try {
+          decodeUndo(bytes)
+        } catch (error) {
+          if (!(error instanceof DecodeError)) throw error
+        }
+      }),
+    )
+  })
+})
+
+describe('state keys and coins', () => {
+  it('sort as their numbers', () => {
+    const numbers = [0, 1, 255, 256, 65_536, 0xffff_ffff]
+    const keys = numbers.map((each) => numberStateKey(NAMESPACE.release, each))
+    expect(keys.toSorted()).toEqual(keys)
+    expect(keys.map(numberOfStateKey)).toEqual(numbers)
+    expect(EMPTY_STATE.get(keys[0] ?? '')).toBeUndefined()
+  })
+
+  it('have namespaces of their own', () => {
+    const bytes = Object.values(NAMESPACE)
+    expect(new Set(bytes).size).toBe(bytes.length)
+    expect(bytes.every((each) => /^[0-9a-f]{2}$/.test(each))).toBe(true)
+  })
+
+  it('come back as they were', () => {
+    const coin = {
+      value: sats(21e14),
+      script: new Uint8Array(34),
+      height: 5,
+      medianTimeBefore: 0xffff_ffff,
+      origin: 'mint' as const,
+    }
+    expect(decodeCoin(encodeCoin(coin))).toEqual(coin)
+    expect(() => decodeCoin(Uint8Array.of(9, ...encodeCoin(coin).subarray(1)))).toThrow(DecodeError)
+  })
+})

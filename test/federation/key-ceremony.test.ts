@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { createKeyCeremony, type KeyCeremony } from '../../federation/key-ceremony.ts'
+import type { KeyShare } from '../../federation/signing/frost.ts'
+import type { KeyStore } from '../../federation/signing/key-store.ts'
+import { signSchnorr } from '../../src/primitives/secp256k1.ts'
+import { secretOf } from '../support/chain-world.ts'
+import { memberShare, PegWorld, until } from './peg-world.ts'
+
+/** A key store in memory that can fail and can be slow. */
+class TestKeyStore implements KeyStore {
+  readonly shares: KeyShare[] = []
+  readonly calls: string[] = []
+  failure: string | undefined
+  gate: Promise<void> | undefined
+
+  async findEpoch() {
+    return this.shares.length === 0 ? undefined : { attempt: 1, shares: this.shares }
+  }
+
+  async save(_epoch: number, record: { readonly kind: string }): Promise<void> {
+    await this.gate
+    this.calls.push(`save ${record.kind}`)
+    if (this.failure !== undefined) throw new TypeError(this.failure)
+  }
+
+  async settle(_epoch: number, attempt: number): Promise<void> {
+    this.calls.push(`settle ${attempt}`)
+  }
+
+  async close(): Promise<void> {
+    this.calls.push('close')
+  }
+}
+
+function ceremonyOf(world: PegWorld, keyStore: KeyStore, sent: Uint8Array[] = []): KeyCeremony {
+  return createKeyCeremony({
+    params: world.params,
+    self: 0,
+    sign: (digest) => signSchnorr(digest, secretOf('validator 0'), new Uint8Array(32)),
+    network: {
+      send: (_to, frame) => sent.push(frame),
+      broadcast: (frame) => sent.push(frame),
+      onFrame: () => undefined,
+      connected: () => [],
+    },
+    runtime: world.runtime,
+    keyStore,
+    view: () => world.chain.state.view,
+  })
+}
+
+describe('the key ceremony', () => {
+  it('hands out the share of the attempt that the chain settled on, and erases the others', async () => {
+    const world = await PegWorld.open()
+    const keyStore = new TestKeyStore()
+    keyStore.shares.push(memberShare(0, world))
+    const ceremony = ceremonyOf(world, keyStore)
+    await ceremony.start()
+    expect(ceremony.share()).toBe(keyStore.shares[0])
+    expect(ceremony.problem()).toBeUndefined()
+    await ceremony.stop()
+    expect(keyStore.calls).toEqual(['settle 1'])
+  })
+
+  it('says once that the share is missing, and erases nothing', async () => {
+    const world = await PegWorld.open()
+    const keyStore = new TestKeyStore()
+    const ceremony = ceremonyOf(world, keyStore)
+    await ceremony.start()
+    for (let n = 0; n < 10; n++) ceremony.tick()
+    expect(ceremony.share()).toBeUndefined()
+    expect(ceremony.problem()).toMatch(/no share of the key.*restore/)
+    expect(world.runtime.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
+    await ceremony.stop()
+    expect(keyStore.calls).toEqual([])
+  })
+
+  it('says nothing to the others when its store fails, and tells the operator', async () => {
+    const world = await PegWorld.closed()
+    const keyStore = new TestKeyStore()
+    keyStore.failure = 'no space left on device'
+    const sent: Uint8Array[] = []
+    const ceremony = ceremonyOf(world, keyStore, sent)
+    await ceremony.start()
+    await until(() => ceremony.problem() !== undefined)
+    for (let n = 0; n < 10; n++) ceremony.tick()
+    expect(ceremony.problem()).toMatch(/no space left/)
+    expect(sent).toEqual([])
+  })
+
+  it('waits upon stopping for the write under way, and begins no other', async () => {
+    const world = await PegWorld.closed()
+    const keyStore = new TestKeyStore()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    keyStore.gate = promise
+    const ceremony = ceremonyOf(world, keyStore)
+    await ceremony.start()
+    await until(() => true)
+    const stopping = ceremony.stop().then(() => keyStore.close())
+    resolve()
+    await stopping
+    for (let n = 0; n < 10; n++) ceremony.tick()
+    expect(keyStore.calls.at(-1)).toBe('close')
+    expect(keyStore.calls.filter((call) => call.startsWith('save')).length).toBeLessThanOrEqual(1)
+  })
+})

@@ -1,0 +1,333 @@
+import { describe, expect, it } from 'vitest'
+import type { DepositBook } from '../../federation/deposits/deposit-book.ts'
+import { scanBlock } from '../../federation/deposits/scan-block.ts'
+import {
+  createL1SectionPlanner,
+  DEPOSITS_PER_BLOCK,
+  type L1SectionPlanner,
+} from '../../federation/l1-section-planner.ts'
+import { createConfirmationFinder } from '../../federation/releases/confirmation-finder.ts'
+import { transactionId, transactionWeight } from '../../src/bitcoin/transaction.ts'
+import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/chain/l1-section.ts'
+import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
+import { getPegBooks } from '../../src/chain/peg/books.ts'
+import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
+import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
+import { aUser } from '../support/chain-world.ts'
+import { WALLET_SCRIPT } from './l1/taproot-spender.ts'
+import { PegWorld, seen, until } from './peg-world.ts'
+
+const alice = aUser('alice').script
+const bob = aUser('bob').script
+
+class Planning {
+  readonly world: PegWorld
+  readonly book: DepositBook
+  readonly planner: L1SectionPlanner
+  announcement: KeyEpochAnnouncement | undefined
+
+  constructor(world: PegWorld, book: DepositBook) {
+    this.world = world
+    this.book = book
+    this.planner = createL1SectionPlanner({
+      params: world.params,
+      state: () => world.chain.state,
+      l1: world.l1.port,
+      book,
+      finder: createConfirmationFinder(world.l1.port),
+      announcement: () => this.announcement,
+      clock: world.runtime.clock,
+      log: world.runtime.log,
+    })
+  }
+
+  static async of(world: PegWorld): Promise<Planning> {
+    return new Planning(world, await world.openBook())
+  }
+
+  get state() {
+    return this.world.chain.state
+  }
+
+  prepare(): Promise<void> {
+    return this.planner.prepare(this.world.l1Tip)
+  }
+
+  /** Plans, and lets the chain's own rules judge the block. */
+  async extend(): Promise<L1Section> {
+    await this.prepare()
+    const l1Section = this.planner.take(this.state)
+    const block = this.world.chain.extend({ l1Section })
+    this.planner.committed(block)
+    await this.book.settle((block.transactions[1]?.inputs ?? []).map(({ prevout }) => prevout))
+    return l1Section
+  }
+
+  /** Pays on L1; the watcher's part is done here. */
+  async deposit(...payments: { to: Uint8Array; value: bigint }[]): Promise<void> {
+    const outputs = payments.map(({ to, value }) => ({
+      value,
+      script: this.world.registration(to).script,
+    }))
+    await this.world.pay(...outputs)
+    const { height, block } = this.world.l1Chain.tip()
+    const registrations = new Map(
+      payments
+        .map(({ to }) => this.world.registration(to))
+        .map((registration) => [bytesToHex(registration.script), registration]),
+    )
+    await this.book.record(scanBlock(block.transactions, height, registrations), undefined)
+  }
+
+  supply(): bigint {
+    return getPegBooks(this.state.view).totals.supply
+  }
+}
+
+describe('the L1 section planner', () => {
+  it('announces a finished key while the peg is closed, and only then', async () => {
+    const planning = await Planning.of(await PegWorld.closed())
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    planning.announcement = planning.world.epoch.announcement
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+    expect((await planning.extend()).keyEpochs).toHaveLength(1)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    expect(planning.world.isOpen()).toBe(true)
+  })
+
+  it('makes no work of an announcement that the rules refuse', async () => {
+    const planning = await Planning.of(await PegWorld.closed())
+    const { announcement } = planning.world.epoch
+    planning.announcement = { ...announcement, testSignature: new Uint8Array(64) }
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    expect((await planning.extend()).keyEpochs).toEqual([])
+  })
+
+  it('mints deposits when they are deep enough, in the order of the rule', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.deposit({ to: bob, value: 30_000n }, { to: alice, value: 20_000n })
+    await planning.deposit({ to: alice, value: 40_000n })
+    await planning.world.mine(1)
+    await planning.prepare()
+    // One header short of what proposers wait for.
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    await planning.world.mine(3)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+    const section = await planning.extend()
+    expect(section.deposits.map(({ claims }) => claims.length)).toEqual([2, 1])
+    expect(planning.supply()).toBe(90_000n)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+  })
+
+  it('leaves small deposits outside until their sum reaches the minimum', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.deposit({ to: alice, value: 6_000n }, { to: bob, value: 6_000n })
+    await planning.world.mine(5)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    await planning.deposit({ to: alice, value: 6_000n })
+    await planning.world.mine(5)
+    await planning.extend()
+    expect(planning.supply()).toBe(12_000n)
+    expect(planning.book.waiting.size).toBe(1)
+  })
+
+  it('mints in several blocks what one cannot take, and the mint fits beside a full block', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    const payments = Array.from({ length: DEPOSITS_PER_BLOCK + 10 }, (_, n) => ({
+      to: aUser(`user ${n % 3}`).script,
+      value: 10_000n + BigInt(n),
+    }))
+    await planning.deposit(...payments)
+    await planning.world.mine(4)
+    await planning.prepare()
+    const block = planning.world.chain.extend({ l1Section: planning.planner.take(planning.state) })
+    expect(block.transactions[1]?.inputs).toHaveLength(DEPOSITS_PER_BLOCK)
+    expect(transactionWeight(block.transactions[1]!)).toBeLessThan(38_000)
+    planning.planner.committed(block)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+    await planning.extend()
+    expect(planning.supply()).toBe(payments.reduce((sum, { value }) => sum + value, 0n))
+  })
+
+  it('serves others whatever dust an address gets', async () => {
+    const world = await PegWorld.open()
+    const planning = await Planning.of(world)
+    // More than a block takes, and no hundred of them reach the minimum.
+    const dust = Array.from({ length: 250 }, () => ({ to: bob, value: 60n }))
+    const height = world.l1Tip.height
+    const to = world.registration(bob)
+    await planning.deposit({ to: alice, value: 20_000n })
+    const txid = transactionId(world.l1Chain.tip().block.transactions[1]!)
+    await planning.book.record(
+      dust.map(({ value }, vout) => seen(to, { txid, vout: vout + 10, value, l1Height: height })),
+      undefined,
+    )
+    await world.mine(5)
+    await planning.extend()
+    expect(planning.supply()).toBe(20_000n)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+  })
+
+  it('makes no work of deposits that it cannot prove, and others do not wait for them', async () => {
+    const world = await PegWorld.open()
+    const planning = await Planning.of(world)
+    await planning.deposit({ to: alice, value: 20_000n })
+    const { height } = world.l1Tip
+    const to = world.registration(bob)
+    const txid = transactionId(world.l1Chain.tip().block.transactions[1]!)
+    // In a block that does not hold it; to an address that the key does not give.
+    await planning.book.record(
+      [
+        seen(to, { txid, vout: 7, value: 50_000n, l1Height: height - 1 }),
+        seen({ ...to, script: alice }, { txid, vout: 8, value: 50_000n, l1Height: height }),
+        seen({ ...to, keyEpoch: 3 }, { txid, vout: 9, value: 50_000n, l1Height: height }),
+      ],
+      undefined,
+    )
+    await world.mine(4)
+    await planning.extend()
+    expect(planning.supply()).toBe(20_000n)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    expect(planning.planner.take(planning.state)).toEqual(EMPTY_L1_SECTION)
+  })
+
+  it('waits without making blocks while the block of a deposit is pruned', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.deposit({ to: alice, value: 20_000n })
+    await planning.world.mine(4)
+    planning.world.l1.prunedTo = 111
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    planning.world.l1.prunedTo = -1
+    await planning.world.mine()
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+  })
+
+  it('never proposes an L1 transaction that no block could carry', async () => {
+    const world = await PegWorld.open()
+    const planning = await Planning.of(world)
+    const filler = {
+      value: 0n,
+      script: concatBytes(Uint8Array.of(0x6a), new Uint8Array(MAX_L1_TRANSACTION_BYTES)),
+    }
+    const to = world.registration(alice)
+    const giant = world.payment([{ value: 50_000n, script: to.script }, filler], 1_000_000n)
+    const mined = await world.l1Chain.mineExactly(WALLET_SCRIPT, [giant])
+    expect(mined.ok).toBe(true)
+    const { height } = world.l1Tip
+    const place = { txid: transactionId(giant), value: 50_000n, l1Height: height }
+    await planning.book.record([seen(to, place)], undefined)
+    await planning.deposit({ to: bob, value: 20_000n })
+    await world.mine(4)
+    const section = await planning.extend()
+    expect(section.deposits).toHaveLength(1)
+    expect(planning.supply()).toBe(20_000n)
+  })
+
+  it('says nothing about headers on another branch than the chain\u2019s', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    const { l1Height } = getPegBooks(planning.state.view)
+    const depth = planning.world.l1Tip.height - l1Height + 2
+    await planning.world.l1Chain.reorganise(depth, {
+      script: WALLET_SCRIPT,
+      transactions: 'return',
+    })
+    await planning.world.mine(10)
+    await planning.prepare()
+    expect(isEmptyL1Section(planning.planner.take(planning.state))).toBe(true)
+  })
+
+  it('follows a reorganisation of blocks that it had read but not proposed', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.world.mine(6)
+    await planning.prepare()
+    await planning.world.l1Chain.reorganise(8, { script: WALLET_SCRIPT, transactions: 'return' })
+    await planning.prepare()
+    // Either the new branch or nothing; the next look has it.
+    await planning.prepare()
+    await planning.world.mine()
+    const section = await planning.extend()
+    expect(section.headers).toHaveLength(8)
+  })
+
+  it('brings headers of a long absence in several blocks, and then the deposit under them', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.world.mine(520)
+    await planning.deposit({ to: alice, value: 20_000n })
+    await planning.world.mine(4)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+    expect((await planning.extend()).headers).toHaveLength(500)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+    await planning.extend()
+    expect(planning.supply()).toBe(20_000n)
+  })
+
+  it('plans for one state only, and drops a plan that the chain has overtaken', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.deposit({ to: alice, value: 20_000n })
+    await planning.world.mine(4)
+    await planning.prepare()
+    planning.world.chain.extend()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    expect(isEmptyL1Section(planning.planner.take(planning.state))).toBe(true)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { calls } = planning.world.l1
+    planning.world.l1.gate = promise
+    const preparing = planning.prepare()
+    await until(() => planning.world.l1.calls > calls)
+    planning.world.chain.extend()
+    resolve()
+    await preparing
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+  })
+
+  it('steps back when the others do not agree, and tries again later and later', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    const { planner, world } = planning
+    await planning.deposit({ to: alice, value: 20_000n })
+    await world.mine(4)
+    const pauses: number[] = []
+    for (let round = 0; round < 3; round++) {
+      await planning.prepare()
+      expect(planner.hasWork(planning.state)).toBe(true)
+      expect(isEmptyL1Section(planner.take(planning.state))).toBe(false)
+      // Its view was lost; the next proposal at this height keeps the chain going without L1.
+      expect(isEmptyL1Section(planner.take(planning.state))).toBe(true)
+      planner.committed(world.chain.extend())
+      await planning.prepare()
+      const from = world.runtime.time.nowMs
+      while (!planner.hasWork(planning.state)) world.runtime.advance(500)
+      pauses.push(world.runtime.time.nowMs - from)
+    }
+    expect(pauses).toEqual([1_000, 2_000, 4_000])
+    await planning.extend()
+    expect(planning.supply()).toBe(20_000n)
+  })
+
+  it('fails with what L1 fails with, and plans when it is back', async () => {
+    const planning = await Planning.of(await PegWorld.open())
+    await planning.deposit({ to: alice, value: 20_000n })
+    await planning.world.mine(4)
+    planning.world.l1.isDown = true
+    await expect(planning.prepare()).rejects.toThrow('connection refused')
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    planning.world.l1.isDown = false
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(true)
+  })
+})

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import {
+  encodeTransaction,
+  type Transaction,
+  transactionId,
+} from '../../src/bitcoin/transaction.ts'
+import { decodeMessage, encodeMessage } from '../../src/consensus/messages.ts'
+import { createMempool } from '../../src/mempool/mempool.ts'
+import { createTransactionRelay } from '../../src/node/transaction-relay.ts'
+import { testParams } from '../support/chain-world.ts'
+import { NetworkHub } from '../support/memory-network.ts'
+import { fundingPeg, NodeWorld } from '../support/node-world.ts'
+import { VirtualWorldTime } from '../support/virtual-runtime.ts'
+
+const params = testParams()
+const peg = fundingPeg(params)
+
+/** A relay on the chain of a node whose time stands still, and somebody who listens. */
+async function relayWorld() {
+  const world = new NodeWorld(params, peg)
+  await world.start()
+  const payments = Array.from({ length: 12 }, () => world.payment())
+  const { chain } = world.seat(0).node
+  const time = new VirtualWorldTime()
+  const hub = new NetworkHub(time)
+  const network = hub.create('me')
+  const mempool = createMempool()
+  const relay = createTransactionRelay(chain, mempool, network, time.runtime('relay'))
+  const heard: string[][] = []
+  const other = hub.create('other')
+  other.onGossip('transactions', (_from, payload) => {
+    const message = decodeMessage(payload)
+    if (message.kind === 'transactions') heard.push(message.transactions.map(String))
+    return 'ignore'
+  })
+  await network.start()
+  relay.start()
+  return { time, hub, network, other, mempool, relay, heard, payments }
+}
+
+const bytesOf = (transactions: readonly Transaction[]): readonly Uint8Array[] =>
+  transactions.map(encodeTransaction)
+
+describe('the transaction relay', () => {
+  it('tells in one message what came together', async () => {
+    const { time, other, relay, heard, payments } = await relayWorld()
+    await other.start()
+    for (const payment of payments) expect(relay.submit(payment).ok).toBe(true)
+    await time.pass(100)
+    expect(heard).toEqual([bytesOf(payments).map(String)])
+  })
+
+  it('keeps trying until somebody has heard it', async () => {
+    const { time, other, relay, heard, payments, mempool } = await relayWorld()
+    for (const payment of payments.slice(0, 2)) relay.submit(payment)
+    await time.pass(5_000)
+    const [first, second] = payments
+    if (first === undefined || second === undefined) throw new TypeError('no payments')
+    mempool.remove(transactionId(first))
+    await other.start()
+    await time.pass(2_000)
+    expect(heard).toEqual([bytesOf([second]).map(String)])
+  })
+
+  it('repeats what has waited for long', async () => {
+    const { time, other, relay, heard, payments } = await relayWorld()
+    await other.start()
+    relay.submit(payments[0] ?? never())
+    await time.pass(29_000)
+    expect(heard).toHaveLength(1)
+    await time.pass(62_000)
+    expect(heard.length).toBeGreaterThan(1)
+    expect(heard.length).toBeLessThan(5)
+  })
+
+  it('passes gossip on when something in it is new', async () => {
+    const { time, hub, other, mempool, payments } = await relayWorld()
+    await other.start()
+    const third = hub.create('third')
+    const passed: number[] = []
+    third.onGossip('transactions', () => {
+      passed.push(time.nowMs)
+      return 'ignore'
+    })
+    await third.start()
+    hub.cut('other', 'third')
+    const message = encodeMessage({ kind: 'transactions', transactions: bytesOf(payments) })
+    await other.publish('transactions', message)
+    await time.pass(50)
+    expect(mempool.size).toBe(12)
+    expect(passed).toHaveLength(1)
+    // The same again is nothing new.
+    await other.publish('transactions', message)
+    await time.pass(50)
+    expect(passed).toHaveLength(1)
+    expect(hub.rejections).toEqual([])
+  })
+
+  it('refuses what is valid under no state at the first such transaction', async () => {
+    const { relay, mempool, payments } = await relayWorld()
+    const [first, second, third] = payments
+    const forged = { ...(second ?? never()), lockTime: 1 }
+    const batch = bytesOf([first ?? never(), forged, third ?? never()])
+    expect(relay.receiveDirect(batch)).toBe('reject')
+    expect(mempool.size).toBe(1)
+    expect(relay.receiveDirect([Uint8Array.of(1, 2, 3)])).toBe('reject')
+    expect(relay.receiveDirect(bytesOf([first ?? never()]))).toBe('ignore')
+  })
+
+  it('offers one message of the oldest', async () => {
+    const { relay, payments } = await relayWorld()
+    for (const payment of payments) relay.submit(payment)
+    expect(relay.oldest().map(String)).toEqual(bytesOf(payments).map(String))
+  })
+
+  it('leaves nothing running', async () => {
+    const { time, relay, payments } = await relayWorld()
+    relay.submit(payments[0] ?? never())
+    relay.stop()
+    relay.submit(payments[1] ?? never())
+    await time.pass(100)
+    expect(time.timerCount).toBe(0)
+  })
+})
+
+function never(): never {
+  throw new TypeError('missing')
+}

@@ -1,0 +1,132 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { helloDigest } from '../../src/consensus/hello.ts'
+import { decodeMessage, type HelloMessage } from '../../src/consensus/messages.ts'
+import { createValidatorLinks } from '../../src/node/validator-links.ts'
+import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
+import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
+import { testParams } from '../support/chain-world.ts'
+import { NetworkHub } from '../support/memory-network.ts'
+import { validatorIdentity } from '../support/node-world.ts'
+import { VirtualWorldTime } from '../support/virtual-runtime.ts'
+
+beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
+
+const params = testParams()
+const context = { chainId: params.chainId, epoch: 0, validators: params.validators }
+
+function hello(index: number, peerId: string, sequence: number): HelloMessage {
+  const identity = validatorIdentity(index)
+  const fields = { chainId: params.chainId, validatorKey: identity.publicKey, peerId, sequence }
+  return { kind: 'hello', ...fields, signature: identity.sign(helloDigest(fields)) }
+}
+
+function linksOf(self?: number) {
+  const time = new VirtualWorldTime()
+  const hub = new NetworkHub(time)
+  const network = hub.create('me')
+  const identity = self === undefined ? undefined : validatorIdentity(self)
+  const links = createValidatorLinks(network, context, identity, time.runtime('me'))
+  const linked: number[] = []
+  links.onLinked((index) => linked.push(index))
+  return { time, hub, network, links, linked }
+}
+
+describe('validator links', () => {
+  it('know who is who once a HELLO has proved it', () => {
+    const { links, linked } = linksOf(0)
+    expect(links.onHello('a', hello(1, 'a', 5))).toBe(true)
+    expect(links.indexOf('a')).toBe(1)
+    expect(links.peerOf(1)).toBe('a')
+    expect(links.connected()).toEqual([1])
+    expect(links.onHello('a', hello(1, 'a', 5))).toBe(true)
+    expect(linked).toEqual([1])
+  })
+
+  it('believe nothing else', () => {
+    const { links } = linksOf(0)
+    const good = hello(1, 'a', 5)
+    expect(links.onHello('b', good)).toBe(false)
+    expect(links.onHello('a', { ...good, sequence: 6 })).toBe(false)
+    expect(links.onHello('a', { ...good, signature: new Uint8Array(64) })).toBe(false)
+    expect(links.onHello('a', { ...good, validatorKey: validatorIdentity(9).publicKey })).toBe(
+      false,
+    )
+    expect(links.connected()).toEqual([])
+  })
+
+  it('follow a validator that was started again elsewhere, and not back', () => {
+    const { links } = linksOf(0)
+    links.onHello('old', hello(1, 'old', 5))
+    links.onHello('new', hello(1, 'new', 6))
+    expect(links.peerOf(1)).toBe('new')
+    expect(links.indexOf('old')).toBeUndefined()
+    expect(links.onHello('old', hello(1, 'old', 5))).toBe(true)
+    expect(links.peerOf(1)).toBe('new')
+  })
+
+  it('take a peer for one validator at a time', () => {
+    const { links } = linksOf(0)
+    links.onHello('a', hello(1, 'a', 5))
+    links.onHello('a', hello(2, 'a', 5))
+    expect(links.connected()).toEqual([2])
+    expect(links.indexOf('a')).toBe(2)
+  })
+
+  it('end with the connection', async () => {
+    const { hub, network, links, time } = linksOf(0)
+    await network.start()
+    const other = hub.create('a')
+    await other.start()
+    links.onHello('a', hello(1, 'a', 5))
+    await other.stop()
+    await time.pass(10)
+    expect(links.connected()).toEqual([])
+    expect(links.onHello('a', hello(1, 'a', 5))).toBe(true)
+    expect(links.connected()).toEqual([1])
+  })
+
+  it('say who they are at once, and again in case it was lost', async () => {
+    const { hub, network, links, time } = linksOf(3)
+    const heard: Uint8Array[] = []
+    const other = hub.create('a')
+    other.onFrame('consensus', (_from, frame) => heard.push(frame))
+    await network.start()
+    links.start()
+    await other.start()
+    await time.pass(100)
+    expect(heard).toHaveLength(1)
+    await time.pass(20_000)
+    expect(heard).toHaveLength(3)
+    expect(new Set(heard.map(String)).size).toBe(1)
+    const [first] = heard
+    expect(first === undefined ? undefined : decodeMessage(first)).toMatchObject({
+      kind: 'hello',
+      peerId: 'me',
+    })
+    links.stop()
+    await time.pass(20_000)
+    expect(time.timerCount).toBe(0)
+  })
+
+  it('say nothing for a node that only follows', async () => {
+    const { hub, network, links, time } = linksOf()
+    await network.start()
+    links.start()
+    await hub.create('a').start()
+    await time.pass(20_000)
+    expect(hub.sent).toEqual([])
+  })
+
+  it('tell when the own key runs elsewhere, and who was first', () => {
+    const { links, time } = linksOf(0)
+    const twins: (readonly [string, boolean])[] = []
+    links.onTwin((peer, isOlder) => twins.push([peer, isOlder]))
+    links.onHello('older', hello(0, 'older', time.nowMs - 1))
+    links.onHello('newer', hello(0, 'newer', time.nowMs + 1))
+    expect(twins).toEqual([
+      ['older', true],
+      ['newer', false],
+    ])
+    expect(links.connected()).toEqual([])
+  })
+})
