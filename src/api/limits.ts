@@ -11,6 +11,8 @@ export interface ApiLimits {
   /** The same for this machine's own programs: wallets scan in bursts of thousands. */
   readonly loopbackRequestsPerSecond: number
   readonly loopbackRequestBurst: number
+  /** Deposit addresses asked for, and deposits named, by one remote address in a minute. */
+  readonly scarcePerMinute: number
   /** Remote addresses remembered for the rates; the longest unseen is forgotten first. */
   readonly trackedAddressesMax: number
   /** Requests that walk through history at the same time, and those that wait their turn. */
@@ -24,7 +26,9 @@ export interface ApiLimits {
   readonly heartbeatMs: number
   /** Past events kept for subscribers that come back. */
   readonly replayEventsMax: number
+  /** Open connections in all, and of one remote address; this machine's own only count in all. */
   readonly connectionsMax: number
+  readonly connectionsPerAddressMax: number
 }
 
 export const DEFAULT_API_LIMITS: ApiLimits = {
@@ -34,6 +38,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   requestBurst: 500,
   loopbackRequestsPerSecond: 5_000,
   loopbackRequestBurst: 50_000,
+  scarcePerMinute: 20,
   trackedAddressesMax: 10_000,
   concurrentScans: 4,
   queuedScansMax: 256,
@@ -43,4 +48,5 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   heartbeatMs: 15_000,
   replayEventsMax: 1_000,
   connectionsMax: 2_000,
+  connectionsPerAddressMax: 100,
 }

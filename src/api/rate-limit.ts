@@ -66,13 +66,31 @@ export function rateLimit(limits: ApiLimits, clock: Clock): MiddlewareHandler<Ap
   }
   return async (c, next) => {
     const address = remoteAddress(c.env)
-    const waitSeconds = buckets.take(limitKey(address), isLoopback(address) ? loopback : remote)
-    if (waitSeconds > 0) {
-      throw new HttpError(429, 'Too many requests', {
-        code: 'too-many-requests',
-        retryAfterSeconds: waitSeconds,
-      })
-    }
+    takeOrRefuse(buckets, address, isLoopback(address) ? loopback : remote)
     await next()
   }
+}
+
+/**
+ * The same for what a node does only so often in a minute for all its clients together: no remote
+ * address may use it up alone. This machine's own programs are exempt.
+ */
+export function scarceRateLimit(limits: ApiLimits, clock: Clock): MiddlewareHandler<ApiEnv> {
+  const buckets = new TokenBuckets(limits.trackedAddressesMax, clock)
+  const { scarcePerMinute } = limits
+  const rate = { perSecond: scarcePerMinute / 60, burst: scarcePerMinute }
+  return async (c, next) => {
+    const address = remoteAddress(c.env)
+    if (!isLoopback(address)) takeOrRefuse(buckets, address, rate)
+    await next()
+  }
+}
+
+function takeOrRefuse(buckets: TokenBuckets, address: string, rate: Rate): void {
+  const waitSeconds = buckets.take(limitKey(address), rate)
+  if (waitSeconds === 0) return
+  throw new HttpError(429, 'Too many requests', {
+    code: 'too-many-requests',
+    retryAfterSeconds: waitSeconds,
+  })
 }

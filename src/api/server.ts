@@ -5,10 +5,17 @@
  */
 
 import { createServer, type Server } from 'node:http'
+import type { Server as NetServer, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import type { ApiContext, ApiDependencies, ApiEnv } from './api-context.ts'
+import {
+  type ApiContext,
+  type ApiDependencies,
+  type ApiEnv,
+  isLoopback,
+  limitKey,
+} from './api-context.ts'
 import { addressRoutes } from './esplora-addresses.ts'
 import { blockRoutes } from './esplora-blocks.ts'
 import { transactionRoutes } from './esplora-transactions.ts'
@@ -17,13 +24,14 @@ import { firstPageRoutes, type PageFile, readFirstPage } from './first-page.ts'
 import { type ApiLimits, DEFAULT_API_LIMITS } from './limits.ts'
 import { PrevoutReader } from './prevouts.ts'
 import { HttpError, isEsploraPath, respondToError } from './problem.ts'
-import { rateLimit } from './rate-limit.ts'
+import { rateLimit, scarceRateLimit } from './rate-limit.ts'
 import { requestBudget } from './request-budget.ts'
 import { ScanGate } from './scan-gate.ts'
 import { respondHealth, v1Routes } from './v1-routes.ts'
 
 /** For answers that are under way when the server stops. */
 const STOP_GRACE_MS = 1_000
+const CHECK_CONNECTIONS_MS = 2_000
 
 export interface ApiServerOptions {
   /** Address to listen on. */
@@ -70,6 +78,8 @@ export function createApiApplication(
   app.notFound((c) => respondToError(c, notFoundError(c.req.path), log))
   app.use(securityHeaders)
   app.use(rateLimit(limits, clock))
+  const scarce = scarceRateLimit(limits, clock)
+  for (const path of ['/v1/deposit-address', '/v1/deposits/claim']) app.use(path, scarce)
   app.use(requestBudget(limits.requestTimeoutMs, clock))
   app.use(
     bodyLimit({
@@ -157,13 +167,40 @@ export function createApiServer(
 function createNodeServer(app: Hono<ApiEnv>, limits: ApiLimits): Server {
   const listener = getRequestListener(app.fetch)
   const server = createServer(
-    { headersTimeout: limits.requestTimeoutMs, requestTimeout: limits.requestTimeoutMs },
+    {
+      headersTimeout: limits.requestTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      // Node looks every 30 s otherwise: slow requests would live that much longer.
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+    },
     (incoming, outgoing) => {
       void listener(incoming, outgoing)
     },
   )
   server.maxConnections = limits.connectionsMax
+  limitConnections(server, limits.connectionsPerAddressMax)
   return server
+}
+
+/** No remote address may hold all the connections that there are. Surplus ones are cut at once. */
+export function limitConnections(server: NetServer, perAddressMax: number): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? 'local'
+    if (isLoopback(address)) return
+    const key = limitKey(address)
+    const count = open.get(key) ?? 0
+    if (count >= perAddressMax) {
+      socket.destroy()
+      return
+    }
+    open.set(key, count + 1)
+    socket.once('close', () => {
+      const left = (open.get(key) ?? 1) - 1
+      if (left === 0) open.delete(key)
+      else open.set(key, left)
+    })
+  })
 }
 
 async function listen(server: Server, { host, port }: ApiServerOptions): Promise<number> {

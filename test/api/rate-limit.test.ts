@@ -1,6 +1,10 @@
+import type { EventEmitter } from 'node:events'
+import { Server } from 'node:net'
+import { Duplex } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { isLoopback, limitKey } from '../../src/api/api-context.ts'
 import { TokenBuckets } from '../../src/api/rate-limit.ts'
+import { limitConnections } from '../../src/api/server.ts'
 import { apiFixture, connectionFrom } from '../support/api-fixture.ts'
 import { ChainFixture } from '../support/chain-fixture.ts'
 
@@ -32,10 +36,54 @@ describe('the rate of requests', () => {
     }
   })
 
+  it('keeps one remote address from using up what all clients share', async () => {
+    const chain = new ChainFixture()
+    const api = apiFixture(chain, { scarcePerMinute: 2 })
+    const ask = async (address: string, path: string): Promise<number> => {
+      const headers = { 'Content-Type': 'application/json' }
+      const init = { method: 'POST', headers, body: '{}' }
+      return (await api.app.request(path, init, connectionFrom(address))).status
+    }
+    const paths = ['/v1/deposit-address', '/v1/deposits/claim']
+    for (const path of paths) expect(await ask('192.0.2.1', path)).toBe(400)
+    for (const path of paths) expect(await ask('192.0.2.1', path)).toBe(429)
+    for (const path of paths) expect(await ask('192.0.2.2', path)).toBe(400)
+    for (let i = 0; i < 5; i++) expect(await ask('127.0.0.1', '/v1/deposit-address')).toBe(400)
+    chain.monotonicMs += 30_000
+    expect(await ask('192.0.2.1', '/v1/deposit-address')).toBe(400)
+    expect(await ask('192.0.2.1', '/v1/deposit-address')).toBe(429)
+  })
+
   it('remembers a bounded number of addresses', () => {
     const buckets = new TokenBuckets(100, new ChainFixture().clock())
     for (let i = 0; i < 1_000; i++) buckets.take(`address ${i}`, { perSecond: 1, burst: 1 })
     expect(buckets.size).toBe(100)
+  })
+})
+
+/** A connection that has come in from an address; nothing travels on it. */
+function incoming(server: EventEmitter, remoteAddress: string): Duplex {
+  const socket = new Duplex({ read: () => undefined, write: () => undefined })
+  Object.defineProperty(socket, 'remoteAddress', { value: remoteAddress })
+  server.emit('connection', socket)
+  return socket
+}
+
+describe('the number of connections', () => {
+  it('is limited for each remote address, and a closed one makes room', async () => {
+    const server = new Server()
+    limitConnections(server, 2)
+    const held = [incoming(server, '192.0.2.1'), incoming(server, '::ffff:192.0.2.1')]
+    expect(held.map((socket) => socket.destroyed)).toEqual([false, false])
+    expect(incoming(server, '192.0.2.1').destroyed).toBe(true)
+    expect(incoming(server, '192.0.2.2').destroyed).toBe(false)
+    for (let i = 0; i < 5; i++) expect(incoming(server, '127.0.0.1').destroyed).toBe(false)
+    const [first] = held
+    const closed = new Promise((resolve) => first?.once('close', resolve))
+    first?.destroy()
+    await closed
+    expect(incoming(server, '192.0.2.1').destroyed).toBe(false)
+    expect(incoming(server, '192.0.2.1').destroyed).toBe(true)
   })
 })
 

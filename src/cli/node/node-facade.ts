@@ -77,8 +77,11 @@ export function createChainQueries(node: Node): ChainQueries {
 function statusOf(parts: FacadeParts): StatusView {
   const { node, selfIndex } = parts
   const { params } = node.chain
-  const { tip } = node.chain.state()
-  const { count, vsize } = node.mempool.stats(tip.timeMs)
+  // The last block on disk: whoever asks can fetch it, and no crash takes it back.
+  const { database } = node.chain
+  const tip = present(database.tip(), 'tip')
+  const { timeMs } = present(database.findBlock(tip.hash), 'block of the tip').block.extension
+  const { count, vsize } = node.mempool.stats(timeMs)
   const linked = new Set(node.links.connected())
   return {
     version: parts.version,
@@ -87,7 +90,7 @@ function statusOf(parts: FacadeParts): StatusView {
     addressPrefix: params.addressPrefix,
     height: tip.height,
     blockHash: tip.hash,
-    blockTimeMs: tip.timeMs,
+    blockTimeMs: timeMs,
     synced: node.isSynced(),
     halted: node.haltReason() ?? null,
     peers: node.network.peers().length,

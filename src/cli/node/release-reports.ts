@@ -14,8 +14,10 @@ import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../chain/peg/deposit-address.ts'
 import { activeKeyEpoch, depositScriptOf } from '../../chain/peg/key-epochs.ts'
+import { BATCH_INPUTS_MAX } from '../../chain/peg/plan-batches.ts'
 import { findRelease, type Release } from '../../chain/peg/releases.ts'
-import { reserveCoins } from '../../chain/peg/reserves.ts'
+import { type ReserveCoin, reserveCoins } from '../../chain/peg/reserves.ts'
+import type { StateView } from '../../chain/state.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
 import { toTxid } from '../../primitives/hashes.ts'
@@ -46,9 +48,14 @@ type BatchStatus = Exclude<ReleaseView['status'], 'queued' | 'paid'>
 /** What is the same for all releases of one answer. */
 interface Answer {
   readonly feeRate: number
-  /** Free reserves, satoshis. */
-  readonly available: () => bigint
+  readonly available: () => Available
   readonly batchOf: (id: number) => Batch | undefined
+}
+
+/** Free reserves, satoshis: all of them, and the largest coins that one batch can spend together. */
+interface Available {
+  readonly total: bigint
+  readonly inOneBatch: bigint
 }
 
 export function createReleaseReports(parts: ReleaseReportParts): ReleaseReports {
@@ -148,15 +155,12 @@ class Reports implements ReleaseReports {
   #answer(): Answer {
     const view = this.#view
     const batches = new Map<number, Batch | undefined>()
-    let available: bigint | undefined
+    let available: Available | undefined
     return {
       feeRate: lastFeeRate(this.#parts.node.chain),
       available() {
-        if (available !== undefined) return available
-        let sum = 0n
-        for (const coin of reserveCoins(view)) if (coin.batchId === undefined) sum += coin.value
-        available = sum
-        return sum
+        available ??= availableReserves(view)
+        return available
       },
       batchOf(id) {
         if (!batches.has(id)) batches.set(id, findBatch(view, id))
@@ -206,8 +210,10 @@ class Reports implements ReleaseReports {
 
   #reasonOf(release: Release, status: BatchStatus | undefined, answer: Answer): string | null {
     if (release.stage.kind === 'queued') {
-      if (answer.available() < release.value) {
-        return 'waiting for reserves that are in other batches'
+      const { total, inOneBatch } = answer.available()
+      if (total < release.value) return 'waiting for reserves that are in other batches'
+      if (inOneBatch < release.value) {
+        return `waiting for larger reserve coins: one batch can spend ${BATCH_INPUTS_MAX} of them`
       }
       const fee = this.#feeAt(release.l1Script, answer.feeRate)
       if (release.value - fee < dustLimit(release.l1Script)) {
@@ -233,4 +239,20 @@ class Reports implements ReleaseReports {
     const draft = buildBatchTransaction([coin], [payment], { value: sats(0), script })
     return feeAtRate(signedVsize(draft), feeRate)
   }
+}
+
+function availableReserves(view: StateView): Available {
+  const free = [...reserveCoins(view)].filter((coin) => coin.batchId === undefined)
+  let total = 0n
+  let inOneBatch = 0n
+  for (const [place, { value }] of free.toSorted(largestFirst).entries()) {
+    total += value
+    if (place < BATCH_INPUTS_MAX) inOneBatch += value
+  }
+  return { total, inOneBatch }
+}
+
+function largestFirst(a: ReserveCoin, b: ReserveCoin): number {
+  if (a.value === b.value) return 0
+  return a.value > b.value ? -1 : 1
 }
