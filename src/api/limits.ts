@@ -13,6 +13,8 @@ export interface ApiLimits {
   readonly loopbackRequestBurst: number
   /** Deposit addresses asked for, and deposits named, by one remote address in a minute. */
   readonly scarcePerMinute: number
+  /** Transactions of one remote address in a minute that may fail at their scripts. */
+  readonly failedScriptsPerMinute: number
   /** Remote addresses remembered for the rates; the longest unseen is forgotten first. */
   readonly trackedAddressesMax: number
   /** Requests that walk through history at the same time, and those that wait their turn. */
@@ -39,6 +41,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   loopbackRequestsPerSecond: 5_000,
   loopbackRequestBurst: 50_000,
   scarcePerMinute: 20,
+  failedScriptsPerMinute: 6,
   trackedAddressesMax: 10_000,
   concurrentScans: 4,
   queuedScansMax: 256,

@@ -19,6 +19,9 @@ interface Rate {
   readonly burst: number
 }
 
+/** How bitcoind, and `connectTransaction`, call it. */
+const SCRIPT_FAILURE = 'mandatory-script-verify-flag-failed'
+
 export class TokenBuckets {
   readonly #buckets = new Map<string, Bucket>()
   readonly #keysMax: number
@@ -33,8 +36,8 @@ export class TokenBuckets {
     return this.#buckets.size
   }
 
-  /** Takes a token and returns 0, or returns the seconds until there is one. */
-  take(key: string, rate: Rate): number {
+  /** Takes tokens and returns 0, or returns the seconds until there is one. With none, only asks. */
+  take(key: string, rate: Rate, tokens = 1): number {
     const nowMs = this.#clock.monotonicMs()
     const bucket = this.#buckets.get(key) ?? { tokens: rate.burst, updatedMs: nowMs }
     const earned = ((nowMs - bucket.updatedMs) / 1_000) * rate.perSecond
@@ -45,7 +48,7 @@ export class TokenBuckets {
     this.#buckets.set(key, bucket)
     this.#forgetOldest()
     if (bucket.tokens < 1) return Math.max(1, Math.ceil((1 - bucket.tokens) / rate.perSecond))
-    bucket.tokens--
+    bucket.tokens -= tokens
     return 0
   }
 
@@ -86,8 +89,26 @@ export function scarceRateLimit(limits: ApiLimits, clock: Clock): MiddlewareHand
   }
 }
 
-function takeOrRefuse(buckets: TokenBuckets, address: string, rate: Rate): void {
-  const waitSeconds = buckets.take(limitKey(address), rate)
+/**
+ * The same for transactions whose scripts or signatures fail. Such a one costs its sender nothing and
+ * this node up to a second; a wallet hardly ever makes one.
+ */
+export function failedScriptLimit(limits: ApiLimits, clock: Clock): MiddlewareHandler<ApiEnv> {
+  const buckets = new TokenBuckets(limits.trackedAddressesMax, clock)
+  const { failedScriptsPerMinute } = limits
+  const rate = { perSecond: failedScriptsPerMinute / 60, burst: failedScriptsPerMinute }
+  return async (c, next) => {
+    const address = remoteAddress(c.env)
+    if (isLoopback(address)) return next()
+    takeOrRefuse(buckets, address, rate, 0)
+    await next()
+    const hasFailed = c.error instanceof HttpError && c.error.message.includes(SCRIPT_FAILURE)
+    if (hasFailed) buckets.take(limitKey(address), rate)
+  }
+}
+
+function takeOrRefuse(buckets: TokenBuckets, address: string, rate: Rate, tokens = 1): void {
+  const waitSeconds = buckets.take(limitKey(address), rate, tokens)
   if (waitSeconds === 0) return
   throw new HttpError(429, 'Too many requests', {
     code: 'too-many-requests',

@@ -24,7 +24,7 @@ import { firstPageRoutes, type PageFile, readFirstPage } from './first-page.ts'
 import { type ApiLimits, DEFAULT_API_LIMITS } from './limits.ts'
 import { PrevoutReader } from './prevouts.ts'
 import { HttpError, isEsploraPath, respondToError } from './problem.ts'
-import { rateLimit, scarceRateLimit } from './rate-limit.ts'
+import { failedScriptLimit, rateLimit, scarceRateLimit } from './rate-limit.ts'
 import { requestBudget } from './request-budget.ts'
 import { ScanGate } from './scan-gate.ts'
 import { respondHealth, v1Routes } from './v1-routes.ts'
@@ -80,6 +80,7 @@ export function createApiApplication(
   app.use(rateLimit(limits, clock))
   const scarce = scarceRateLimit(limits, clock)
   for (const path of ['/v1/deposit-address', '/v1/deposits/claim']) app.use(path, scarce)
+  app.use('/api/tx', failedScriptLimit(limits, clock))
   app.use(requestBudget(limits.requestTimeoutMs, clock))
   app.use(
     bodyLimit({

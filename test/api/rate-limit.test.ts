@@ -5,8 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { isLoopback, limitKey } from '../../src/api/api-context.ts'
 import { TokenBuckets } from '../../src/api/rate-limit.ts'
 import { limitConnections } from '../../src/api/server.ts'
+import { encodeTransaction } from '../../src/bitcoin/transaction.ts'
+import { bytesToHex } from '../../src/primitives/bytes.ts'
+import { reject } from '../../src/primitives/result.ts'
 import { apiFixture, connectionFrom } from '../support/api-fixture.ts'
-import { ChainFixture } from '../support/chain-fixture.ts'
+import { BOB, ChainFixture, l1OutPoint, output, payment } from '../support/chain-fixture.ts'
 
 describe('the rate of requests', () => {
   it('is limited for each remote address, and recovers', async () => {
@@ -52,6 +55,26 @@ describe('the rate of requests', () => {
     chain.monotonicMs += 30_000
     expect(await ask('192.0.2.1', '/v1/deposit-address')).toBe(400)
     expect(await ask('192.0.2.1', '/v1/deposit-address')).toBe(429)
+  })
+
+  it('of transactions whose signatures fail is limited, and of good ones it is not', async () => {
+    const chain = new ChainFixture()
+    const api = apiFixture(chain, { failedScriptsPerMinute: 2 })
+    const hex = bytesToHex(encodeTransaction(payment([l1OutPoint(1)], [output(1_000, BOB)])))
+    const send = async (address: string): Promise<number> => {
+      const init = { method: 'POST', body: hex }
+      return (await api.app.request('/api/tx', init, connectionFrom(address))).status
+    }
+    for (let i = 0; i < 5; i++) expect(await send('192.0.2.1')).toBe(200)
+    chain.verdict = reject('mandatory-script-verify-flag-failed (SCHNORR_SIG)')
+    for (const status of [400, 400, 429, 429]) expect(await send('192.0.2.1')).toBe(status)
+    expect(await send('192.0.2.2')).toBe(400)
+    expect(await send('127.0.0.1')).toBe(400)
+    chain.verdict = reject('bad-txns-inputs-missingorspent', 'missing')
+    for (let i = 0; i < 5; i++) expect(await send('192.0.2.3')).toBe(400)
+    chain.monotonicMs += 30_000
+    chain.verdict = undefined
+    expect(await send('192.0.2.1')).toBe(200)
   })
 
   it('remembers a bounded number of addresses', () => {

@@ -16,6 +16,7 @@ import { bytesToHex } from '../../primitives/bytes.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
+import { tipExtension } from './tip-extension.ts'
 
 const NO_L1 =
   'this validator has no [l1] in config.toml: it cannot judge what others say about L1, and waits'
@@ -80,7 +81,7 @@ function statusOf(parts: FacadeParts): StatusView {
   // The last block on disk: whoever asks can fetch it, and no crash takes it back.
   const { database } = node.chain
   const tip = present(database.tip(), 'tip')
-  const { timeMs } = present(database.findBlock(tip.hash), 'block of the tip').block.extension
+  const { timeMs } = present(tipExtension(database), 'block of the tip')
   const { count, vsize } = node.mempool.stats(timeMs)
   const linked = new Set(node.links.connected())
   return {
