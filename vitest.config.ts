@@ -4,11 +4,13 @@ import { defineConfig } from 'vitest/config'
 const PROCESSES = [
   'test/end-to-end/**/*.test.ts',
   'test/acceptance/clients.test.ts',
+  'test/acceptance/script-differential.test.ts',
   'test/docs/readme.test.ts',
 ]
 
 export default defineConfig({
   test: {
+    setupFiles: ['./test/support/install-backends.ts'],
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       {

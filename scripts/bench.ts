@@ -4,17 +4,26 @@
  * figure is worth depends on the machine, which the report names.
  */
 
-import { installSecp256k1Backend } from '../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../src/runtime/secp256k1-backend.ts'
+import { installNativeBackends } from '../src/runtime/native-backends.ts'
 import { type Benchmark, BenchmarkError, optionReader } from './bench/benchmark.ts'
 import { blockBenchmark } from './bench/block-benchmark.ts'
 import { CommandLineError, parseCommandLine, usage } from './bench/command-line.ts'
 import { devnetBenchmark } from './bench/devnet-benchmark.ts'
+import { hostileBenchmark } from './bench/hostile-benchmark.ts'
 import { describeMachine } from './bench/machine.ts'
+import { mempoolBenchmark } from './bench/mempool-benchmark.ts'
 import { reportAsJson, reportAsText } from './bench/report.ts'
 import { signingBenchmark } from './bench/signing-benchmark.ts'
+import { stateBenchmark } from './bench/state-benchmark.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [devnetBenchmark, signingBenchmark, blockBenchmark]
+const BENCHMARKS: readonly Benchmark[] = [
+  devnetBenchmark,
+  signingBenchmark,
+  blockBenchmark,
+  hostileBenchmark,
+  mempoolBenchmark,
+  stateBenchmark,
+]
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 
@@ -25,7 +34,7 @@ async function main(argv: readonly string[]): Promise<void> {
     return
   }
   const { benchmark, values, json } = parsed
-  installSecp256k1Backend(chooseSecp256k1Backend())
+  installNativeBackends()
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => interrupted.abort(new BenchmarkError('interrupted')))

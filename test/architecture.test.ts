@@ -52,6 +52,9 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
       'genesis',
       'federation',
       'src/cli',
+      'src/mempool',
+      'src/storage',
+      'src/node',
     ],
   ],
 ])
@@ -75,7 +78,7 @@ const PACKAGES: readonly (readonly [string, readonly string[]])[] = [
   ['uqr', ['src/cli']],
   ['pino', ['src/runtime']],
   ['koffi', ['src/runtime']],
-  ['tiny-secp256k1', ['src/runtime']],
+  ['tiny-secp256k1', ['src/runtime', 'scripts']],
   ['smol-toml', ['src/node']],
   ['zod', ['src/api', 'src/cli', 'src/node', 'src/wallet', 'genesis', 'federation']],
 ]

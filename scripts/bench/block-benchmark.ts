@@ -1,146 +1,130 @@
 /**
- * `block`: what a validator pays for a full block of transactions that it has never seen, in one
- * process, without network, disk or mempool. Every round decodes the block anew, so that no hash is
- * remembered from the round before.
+ * `block`: what a node pays for full blocks of transactions that it has never seen, beside a real bitcoind
+ * that connects the same transactions in the same run. Both have the coins in memory and signature caches
+ * that are empty; the programs take turns, so that a busy moment hits both.
  */
 
-import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
-import { checkBinding, connectBlock } from '../../src/chain/connect-block.ts'
-import { NO_SCRIPT_CACHE, type ScriptCache } from '../../src/chain/connect-transaction.ts'
-import { updateStateTrie } from '../../src/chain/state-trie.ts'
+import { resolve } from 'node:path'
+import type { ScriptVerification } from '../../src/chain/block-scripts.ts'
+import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
+import { NO_SCRIPT_CACHE } from '../../src/chain/connect-transaction.ts'
+import { createCheckPool, defaultCheckThreads } from '../../src/runtime/check-pool.ts'
 import { type Benchmark, BenchmarkError, type BenchmarkRun } from './benchmark.ts'
-import { median, percentile } from './distribution.ts'
-import { createFullBlock, type FullBlock } from './full-block.ts'
-import { timeChecks } from './references.ts'
-import { type Figure, figure, type Section } from './report.ts'
+import { type BitcoinBlocks, bitcoinBlocks, fundingCoin } from './bitcoin-blocks.ts'
+import {
+  bitcoindVersion,
+  type ConnectedByBitcoind,
+  connectByBitcoind,
+  findBitcoind,
+} from './bitcoind-run.ts'
+import { blockSections, type Samples } from './block-sections.ts'
+import {
+  type CausewayBlocks,
+  type ConnectedByCauseway,
+  causewayBlocks,
+  connectByCauseway,
+} from './causeway-run.ts'
+import { type PaymentChain, paymentChain } from './payment-chain.ts'
+import type { Section } from './report.ts'
+import { UNCHECKED } from './unchecked.ts'
 
 export const blockBenchmark: Benchmark = {
   name: 'block',
-  measures: 'validation of a full block of one-input two-output P2TR spends, caches cold',
+  measures: 'connecting full blocks of one-input two-output P2TR spends, beside bitcoind',
   options: {
-    rounds: { fallback: 10, about: 'times the block is validated; two more warm up' },
-    coins: { fallback: 100_000, about: 'coins in the state before the block' },
-    transactions: { fallback: 100_000, about: 'at most so many; else as many as fit' },
+    rounds: { fallback: 3, about: 'times that all blocks are connected, after one to warm up' },
+    blocks: { fallback: 10, about: 'blocks of a round, each spending the one before' },
+    inputs: { fallback: 1_600, about: 'transactions of a block; 1,600 fill it' },
+    coins: { fallback: 20_000, about: 'coins in the state before the first block' },
+    alone: { fallback: false, about: 'without bitcoind' },
   },
   run: runBlockBenchmark,
 }
 
-const WARM_UP_ROUNDS = 2
-
-/** Every script counts as checked: what is left is everything but the signatures. */
-const ALL_CHECKED: ScriptCache = { has: () => true, add: () => undefined }
-
-const PHASES = ['decode', 'binding', 'connect', 'connectWarm', 'trie', 'signatures'] as const
-type Phase = (typeof PHASES)[number]
-/** Milliseconds of each phase. */
-type Round = Readonly<Record<Phase, number>>
+/** More would not fit a block. */
+const INPUTS_MAX = 1_620
+/** Left out of version control, with everything else that can be made again. */
+const CACHE_FOLDER = resolve(import.meta.dirname, '../../.cache/bench')
 
 async function runBlockBenchmark(run: BenchmarkRun): Promise<readonly Section[]> {
-  run.progress('making the block')
-  const full = createFullBlock({
-    coins: run.number('coins'),
-    transactions: run.number('transactions'),
-  })
-  const bytes = encodeBlock(full.block)
-  const rounds: Round[] = []
-  for (let index = 0; index < WARM_UP_ROUNDS + run.number('rounds'); index++) {
-    run.signal.throwIfAborted()
-    const round = validateOnce(full, bytes)
-    run.progress(`round ${index + 1}: connect ${round.connect.toFixed(1)} ms`)
-    if (index >= WARM_UP_ROUNDS) rounds.push(round)
+  const perRound = run.number('inputs')
+  if (perRound < 1 || perRound > INPUTS_MAX) {
+    throw new BenchmarkError(`--inputs takes 1 to ${INPUTS_MAX}`)
   }
-  return [
-    validationSection(full, rounds),
-    {
-      title: 'Reference',
-      about: 'The signatures of the same block, checked alone in the same rounds.',
-      figures: perInput(
-        'signature check',
-        rounds,
-        full.records.length,
-        ({ signatures }) => signatures,
-      ),
-    },
-    {
-      title: 'The block',
-      about: 'Certificate and L1 section are not part of it.',
-      figures: [
-        figure('inputs', full.records.length),
-        figure('block', bytes.length, 'bytes'),
-        figure('coins in the state', Math.max(run.number('coins'), full.records.length)),
-      ],
-    },
-  ]
+  run.progress('making the payments, unless they were made before')
+  const plan = { perRound, rounds: Math.max(1, run.number('blocks')) }
+  const payments = await paymentChain(plan, fundingCoin(), CACHE_FOLDER)
+  const ours = causewayBlocks(payments, run.number('coins'))
+  const program = run.flag('alone') ? undefined : findBitcoind()
+  run.progress(program === undefined ? 'without bitcoind' : bitcoindVersion(program))
+  const theirs = program === undefined ? undefined : bitcoinBlocks(payments)
+  const pool = createCheckPool({ threads: defaultCheckThreads() })
+  const onAll: ScriptVerification = { cache: NO_SCRIPT_CACHE, batches: pool }
+  try {
+    const cores = pool.threads + 1
+    await connectByCauseway(ours, onAll)
+    await connectByCauseway(ours, PLAIN_VERIFICATION)
+    const samples: Samples = emptySamples(perRound, cores, program)
+    for (let round = 0; round < Math.max(1, run.number('rounds')); round++) {
+      await measureRound(run, { ours, theirs, payments, program, onAll, cores }, samples)
+      run.progress(`round ${round + 1} done`)
+    }
+    return blockSections(samples)
+  } finally {
+    await pool.close()
+  }
 }
 
-function validationSection(full: FullBlock, rounds: readonly Round[]): Section {
-  const inputs = full.records.length
-  const cold = (round: Round): number => round.decode + round.binding + round.connect
-  const warm = (round: Round): number => round.decode + round.binding + round.connectWarm
-  const ratio = median(rounds.map((round) => cold(round) / round.signatures))
+interface Contest {
+  readonly ours: CausewayBlocks
+  readonly theirs: BitcoinBlocks | undefined
+  readonly payments: PaymentChain
+  readonly program: string | undefined
+  readonly onAll: ScriptVerification
+  readonly cores: number
+}
+
+function emptySamples(inputs: number, cores: number, program: string | undefined): Samples {
   return {
-    title: 'Validation',
-    about:
-      'Microseconds per input, median and best round. "cold": every signature is checked. "warm": all ' +
-      'scripts were checked before, as when the transactions waited in the mempool.',
-    figures: [
-      ...perInput('cold, all', rounds, inputs, cold),
-      ...perInput('warm, all', rounds, inputs, warm),
-      ...perInput('decode', rounds, inputs, ({ decode }) => decode),
-      ...perInput('binding (txids, Merkle roots, coinbase)', rounds, inputs, (r) => r.binding),
-      ...perInput('connect, cold', rounds, inputs, (round) => round.connect),
-      ...perInput('connect, warm', rounds, inputs, ({ connectWarm }) => connectWarm),
-      ...perInput('of which state trie', rounds, inputs, ({ trie }) => trie),
-      figure('cold, whole block', median(rounds.map(cold)) ?? null, 'ms'),
-      figure('cold, times the signature checks alone', ratio ?? null),
-    ],
+    inputs,
+    cores,
+    bitcoind: program === undefined ? undefined : bitcoindVersion(program),
+    allCores: { ours: [], theirs: [] },
+    oneCore: { ours: [], theirs: [] },
+    warm: { ours: [], theirs: [] },
   }
 }
 
-function perInput(
-  name: string,
-  rounds: readonly Round[],
-  inputs: number,
-  of: (round: Round) => number,
-): readonly Figure[] {
-  const samples = rounds.map((round) => (of(round) * 1000) / inputs)
-  return [
-    figure(`${name}, median`, median(samples) ?? null, 'µs/input'),
-    figure(`${name}, best`, percentile(samples, 0) ?? null, 'µs/input'),
-  ]
+/** Every pair of measurements that is compared is made one right after the other. */
+async function measureRound(run: BenchmarkRun, contest: Contest, samples: Samples): Promise<void> {
+  const { ours, onAll, cores } = contest
+  const { allCores, oneCore, warm } = samples
+  allCores.theirs.push(...(await theirBlocks(run, contest, cores)))
+  allCores.ours.push(...(await ourBlocks(run, ours, onAll)))
+  oneCore.theirs.push(...(await theirBlocks(run, contest, 1)))
+  oneCore.ours.push(...(await ourBlocks(run, ours, PLAIN_VERIFICATION)))
+  // Only the first block's transactions can be in bitcoind's mempool: the others spend them.
+  warm.theirs.push(...(await theirBlocks(run, contest, cores, true)).slice(0, 1))
+  warm.ours.push(...(await ourBlocks(run, ours, UNCHECKED)))
 }
 
-function validateOnce(full: FullBlock, bytes: Uint8Array): Round {
-  const decoded = timed(() => decodeBlock(bytes))
-  const binding = timed(() => checkBinding(decoded.value))
-  if (!binding.value.ok) throw new BenchmarkError(`not bound: ${binding.value.error.code}`)
-  const cold = timed(() => connect(full, decoded.value, NO_SCRIPT_CACHE))
-  const again = decodeBlock(bytes)
-  checkBinding(again)
-  const warm = timed(() => connect(full, again, ALL_CHECKED))
-  const trie = timed(() => updateStateTrie(full.state.trie, cold.value.delta))
-  return {
-    decode: decoded.tookMs,
-    binding: binding.tookMs,
-    connect: cold.tookMs,
-    connectWarm: warm.tookMs,
-    trie: trie.tookMs,
-    signatures: timeChecks(full.records),
-  }
+async function ourBlocks(
+  run: BenchmarkRun,
+  blocks: CausewayBlocks,
+  verification: ScriptVerification,
+): Promise<readonly ConnectedByCauseway[]> {
+  run.signal.throwIfAborted()
+  return connectByCauseway(blocks, verification)
 }
 
-function connect(
-  { params, state }: FullBlock,
-  block: Block,
-  cache: ScriptCache,
-): Extract<ReturnType<typeof connectBlock>, { ok: true }>['value'] {
-  const connected = connectBlock(params, state, block, cache)
-  if (!connected.ok) throw new BenchmarkError(`refused: ${connected.error.code}`)
-  return connected.value
-}
-
-function timed<T>(work: () => T): { readonly value: T; readonly tookMs: number } {
-  const startedMs = performance.now()
-  const value = work()
-  return { value, tookMs: performance.now() - startedMs }
+async function theirBlocks(
+  run: BenchmarkRun,
+  { program, theirs, payments }: Contest,
+  threads: number,
+  isWarm = false,
+): Promise<readonly ConnectedByBitcoind[]> {
+  if (program === undefined || theirs === undefined) return []
+  const announced = isWarm ? (payments.rounds[0] ?? []) : []
+  const blocks = isWarm ? { ...theirs, measured: theirs.measured.slice(0, 1) } : theirs
+  return connectByBitcoind({ program, threads, blocks, announced, signal: run.signal })
 }

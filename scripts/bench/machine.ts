@@ -2,6 +2,7 @@
 
 import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { secp256k1Backend } from '../../src/primitives/secp256k1.ts'
+import { sha256Backend } from '../../src/primitives/sha256.ts'
 
 export interface Machine {
   readonly cores: number
@@ -11,6 +12,8 @@ export interface Machine {
   readonly node: string
   /** The library that checks signatures. */
   readonly secp256k1: string
+  /** What hashes. */
+  readonly sha256: string
   /** Runnable processes over the last minute: what else the machine was busy with. */
   readonly loadAverage: number
 }
@@ -23,6 +26,7 @@ export function describeMachine(): Machine {
     platform: `${platform()} ${release()}`,
     node: process.versions.node,
     secp256k1: secp256k1Backend().name,
+    sha256: sha256Backend().name,
     loadAverage: Math.round((loadavg()[0] ?? 0) * 100) / 100,
   }
 }

@@ -14,11 +14,22 @@ export interface Figure {
   readonly unit: string
 }
 
+/** Null when it could not be measured. */
+export type Cell = number | string | null
+
+/** Where the same is measured of many things. */
+export interface FigureTable {
+  readonly columns: readonly string[]
+  /** One cell for each column. */
+  readonly rows: readonly (readonly Cell[])[]
+}
+
 export interface Section {
   readonly title: string
   /** What these figures are, and what they leave out. */
   readonly about: string
   readonly figures: readonly Figure[]
+  readonly table?: FigureTable
 }
 
 export interface BenchmarkReport {
@@ -51,10 +62,17 @@ export function reportAsText(report: BenchmarkReport): string {
       .join(' ')}`,
   ]
   for (const section of report.sections) {
-    const rows = section.figures.map(({ name, value, unit }) => [name, shown(value), unit])
-    lines.push('', section.title, section.about, '', table(['figure', 'value', 'unit'], rows))
+    lines.push('', section.title, section.about, '', ...tablesOf(section))
   }
   return `${lines.join('\n')}\n`
+}
+
+function tablesOf(section: Section): readonly string[] {
+  const rows = section.figures.map(({ name, value, unit }) => [name, shown(value), unit])
+  const figures = rows.length === 0 ? [] : [table(['figure', 'value', 'unit'], rows)]
+  if (section.table === undefined) return figures
+  const cells = section.table.rows.map((row) => row.map(shown))
+  return [...figures, table(section.table.columns, cells)]
 }
 
 /** Three significant digits for what is small, whole numbers for what is large. */

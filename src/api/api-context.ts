@@ -21,7 +21,11 @@ export interface RequestBudget {
 
 export interface ApiEnv {
   readonly Bindings: ApiBindings
-  readonly Variables: { readonly budget: RequestBudget }
+  readonly Variables: {
+    readonly budget: RequestBudget
+    /** A script failed though the answer is no error. */
+    readonly hasFailedScript: boolean | undefined
+  }
 }
 
 export interface ApiDependencies {

@@ -180,10 +180,13 @@ class ScriptReader {
   }
 
   #statusAt(height: number): TransactionStatusJson {
-    const blockHash = this.#api.queries.blockHashAt(height)
-    const time = this.#api.queries.blockTimeAt(height)
-    if (blockHash === undefined || time === undefined) return UNCONFIRMED
-    return confirmedStatus({ height, blockHash, time })
+    const { queries } = this.#api
+    const blockHash = queries.blockHashAt(height)
+    const time = queries.blockTimeAt(height)
+    if (blockHash !== undefined && time !== undefined) {
+      return confirmedStatus({ height, blockHash, time })
+    }
+    return height <= queries.tip().height ? { confirmed: true, block_height: height } : UNCONFIRMED
   }
 
   #scanned(scriptHash: Hash32): readonly Transaction[] {

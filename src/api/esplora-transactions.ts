@@ -1,21 +1,18 @@
 /**
- * Esplora's transaction, mempool and fee routes, and mempool.space's recommended fees. Refusals of a
- * broadcast carry bitcoind's error codes and words, which wallets look for.
+ * Esplora's transaction, mempool and fee routes, and mempool.space's recommended fees. Sending is in
+ * `esplora-broadcast.ts`.
  */
 
 import { type Context, Hono } from 'hono'
 import { buildMerkleProof } from '../bitcoin/merkle.ts'
 import {
-  decodeTransaction,
   encodeTransaction,
   type OutPoint,
   type Transaction,
   transactionId,
 } from '../bitcoin/transaction.ts'
-import { bytesToHex, hexToBytes } from '../primitives/bytes.ts'
-import { DecodeError } from '../primitives/codec.ts'
+import { bytesToHex } from '../primitives/bytes.ts'
 import type { Txid } from '../primitives/hashes.ts'
-import type { Rejection } from '../primitives/result.ts'
 import type { ApiContext, ApiEnv, RequestBudget } from './api-context.ts'
 import { parseNumber, parseTxid } from './esplora-parameters.ts'
 import { cacheFor, octets, TTL_LONG, TTL_MEMPOOL_RECENT, TTL_SHORT } from './esplora-replies.ts'
@@ -31,7 +28,6 @@ import { encodeMerkleBlock } from './merkle-block.ts'
 import type { ConfirmedTransaction, StoredBlock } from './ports.ts'
 import { isMint } from './prevouts.ts'
 import { HttpError } from './problem.ts'
-import { hexText } from './schemas.ts'
 
 // --- reading --------------------------------------------------------------------------------
 
@@ -109,7 +105,6 @@ export function transactionRoutes(api: ApiContext): Hono<ApiEnv> {
   addTransactionRoutes(routes, api)
   addProofRoutes(routes, api)
   addSpendRoutes(routes, api)
-  routes.post('/tx', (c) => broadcast(c, api))
   addMempoolRoutes(routes, api)
   return routes
 }
@@ -210,47 +205,4 @@ function addMempoolRoutes(routes: Hono<ApiEnv>, { node, clock }: ApiContext): vo
     cacheFor(c, TTL_SHORT)
     return c.json(digest().recommended)
   })
-}
-
-// --- broadcast ------------------------------------------------------------------------------
-
-/** bitcoind's RPC error codes. */
-const RPC_DESERIALIZATION = -22
-const RPC_TRANSACTION_ERROR = -25
-const RPC_TRANSACTION_REJECTED = -26
-const RPC_ALREADY_IN_CHAIN = -27
-
-async function broadcast(c: Context<ApiEnv>, { queries, node }: ApiContext): Promise<Response> {
-  const transaction = decodeHex((await c.req.text()).trim())
-  const txid = transactionId(transaction)
-  if (queries.findTransaction(txid) !== undefined) {
-    throw rpcError(RPC_ALREADY_IN_CHAIN, 'Transaction outputs already in utxo set')
-  }
-  const submitted = await node.submitTransaction(transaction)
-  cacheFor(c, 0)
-  // As bitcoind: sending again what already waits is no error.
-  if (submitted.ok || submitted.error.code === 'txn-already-in-mempool') return c.text(txid)
-  throw refusal(submitted.error)
-}
-
-function decodeHex(text: string): Transaction {
-  try {
-    if (hexText.safeParse(text).success) return decodeTransaction(hexToBytes(text.toLowerCase()))
-  } catch (thrown) {
-    if (!(thrown instanceof DecodeError)) throw thrown
-  }
-  const message = 'TX decode failed. Make sure the tx has at least one input.'
-  throw rpcError(RPC_DESERIALIZATION, message)
-}
-
-function refusal({ code, class: kind, detail }: Rejection): HttpError {
-  const message = detail === undefined ? code : `${code}, ${detail}`
-  if (code === 'txn-already-known') return rpcError(RPC_ALREADY_IN_CHAIN, message)
-  return rpcError(kind === 'missing' ? RPC_TRANSACTION_ERROR : RPC_TRANSACTION_REJECTED, message)
-}
-
-/** The text of electrs, which hands on what bitcoind said. */
-function rpcError(code: number, message: string): HttpError {
-  const said = JSON.stringify({ code, message })
-  return new HttpError(400, `sendrawtransaction RPC error: ${said}`, { code: 'broadcast-refused' })
 }

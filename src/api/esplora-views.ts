@@ -27,8 +27,9 @@ export type TransactionStatusJson =
   | {
       readonly confirmed: true
       readonly block_height: number
-      readonly block_hash: BlockHash
-      readonly block_time: number
+      /** Absent, with the time, for a block below the snapshot that the chain began with. */
+      readonly block_hash?: BlockHash
+      readonly block_time?: number
     }
 
 export const UNCONFIRMED: TransactionStatusJson = { confirmed: false }

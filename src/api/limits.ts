@@ -15,6 +15,8 @@ export interface ApiLimits {
   readonly scarcePerMinute: number
   /** Transactions of one remote address in a minute that may fail at their scripts. */
   readonly failedScriptsPerMinute: number
+  /** Milliseconds of dry runs for one remote address in a minute. */
+  readonly dryRunMsPerMinute: number
   /** Remote addresses remembered for the rates; the longest unseen is forgotten first. */
   readonly trackedAddressesMax: number
   /** Requests that walk through history at the same time, and those that wait their turn. */
@@ -42,6 +44,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   loopbackRequestBurst: 50_000,
   scarcePerMinute: 20,
   failedScriptsPerMinute: 6,
+  dryRunMsPerMinute: 2_000,
   trackedAddressesMax: 10_000,
   concurrentScans: 4,
   queuedScansMax: 256,

@@ -7,6 +7,7 @@ import type { AddressNetwork } from '../bitcoin/address.ts'
 import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
 import type { Coin } from '../chain/coin.ts'
+import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { Sats } from '../primitives/units.ts'
@@ -64,6 +65,13 @@ export interface UnspentCoin {
   readonly coin: Pick<Coin, 'value' | 'height'>
 }
 
+/** What a light client verifies, with the block it is about. */
+export interface ProofOfBlock {
+  readonly height: number
+  readonly blockHash: BlockHash
+  readonly proof: Uint8Array
+}
+
 /** Final blocks and their indexes. Script hashes are SHA-256 of the script in natural order. */
 export interface ChainQueries {
   tip(): { readonly height: number; readonly hash: BlockHash }
@@ -72,6 +80,8 @@ export interface ChainQueries {
   blockTimeAt(height: number): number | undefined
   findBlock(hash: BlockHash): StoredBlock | undefined
   findTransaction(txid: Txid): ConfirmedTransaction | undefined
+  /** Also when its transaction is not here, because the chain began with a snapshot that had it. */
+  findOutput(outPoint: OutPoint): TxOutput | undefined
   findSpend(
     outPoint: OutPoint,
   ): { readonly txid: Txid; readonly vin: number; readonly height: number } | undefined
@@ -113,6 +123,16 @@ export interface NodeFacade {
   readonly l1AddressNetwork: AddressNetwork
   readonly mempool: MempoolView
   submitTransaction(transaction: Transaction): Promise<Result<Txid, Rejection>>
+  /** A child with its parents; fails when the transactions are no such package. */
+  submitPackage(
+    transactions: readonly Transaction[],
+    options: { readonly maxFeeSatsPerKvb?: number },
+  ): Promise<Result<PackageOutcome, Rejection>>
+  /** What would be said to them, changing nothing. */
+  testTransactions(
+    transactions: readonly Transaction[],
+    options: { readonly maxFeeSatsPerKvb?: number },
+  ): Promise<PackageOutcome>
   status(): StatusView
   /** Codes not-synced and peg-closed when this node cannot know the right address. */
   requestDepositAddress(recipientScript: Uint8Array): Promise<Result<DepositAddressView, Rejection>>
@@ -135,6 +155,10 @@ export interface NodeFacade {
   federation(): FederationView
   /** The genesis file as JSON data. */
   genesis(): unknown
+  /** Of the peg's books after the last block. */
+  supplyProof(): Promise<Result<ProofOfBlock, Rejection>>
+  /** Of a coin's presence or absence after the last block. */
+  coinProof(outPoint: OutPoint): Promise<Result<ProofOfBlock, Rejection>>
   health(): { readonly ok: boolean; readonly reasons: readonly string[] }
   /** Returns the function that ends the subscription. */
   onEvent(handler: (event: NodeFacadeEvent) => void): () => void

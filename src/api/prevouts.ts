@@ -68,7 +68,7 @@ export class PrevoutReader {
     if (waiting !== undefined) return waiting.outputs[outPoint.vout]
     this.#lookups++
     if (this.#lookups % LOOKUPS_PER_TURN === 0) await budget.breathe()
-    const output = this.#queries.findTransaction(outPoint.txid)?.transaction.outputs[outPoint.vout]
+    const output = this.#queries.findOutput(outPoint)
     if (output !== undefined) this.#keep(key, output)
     return output
   }

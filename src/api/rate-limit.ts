@@ -103,7 +103,29 @@ export function failedScriptLimit(limits: ApiLimits, clock: Clock): MiddlewareHa
     takeOrRefuse(buckets, address, rate, 0)
     await next()
     const hasFailed = c.error instanceof HttpError && c.error.message.includes(SCRIPT_FAILURE)
-    if (hasFailed) buckets.take(limitKey(address), rate)
+    if (hasFailed || c.get('hasFailedScript') === true) buckets.take(limitKey(address), rate)
+  }
+}
+
+export function isScriptFailure(code: string): boolean {
+  return code.startsWith(SCRIPT_FAILURE)
+}
+
+/**
+ * The same for dry runs, counted by the time that they take: unlike what is sent, they cost no fee, and a
+ * coin can be spent in any number of ways.
+ */
+export function dryRunLimit(limits: ApiLimits, clock: Clock): MiddlewareHandler<ApiEnv> {
+  const buckets = new TokenBuckets(limits.trackedAddressesMax, clock)
+  const { dryRunMsPerMinute } = limits
+  const rate = { perSecond: dryRunMsPerMinute / 60, burst: dryRunMsPerMinute }
+  return async (c, next) => {
+    const address = remoteAddress(c.env)
+    if (isLoopback(address)) return next()
+    takeOrRefuse(buckets, address, rate, 1)
+    const startedMs = clock.monotonicMs()
+    await next()
+    buckets.take(limitKey(address), rate, clock.monotonicMs() - startedMs)
   }
 }
 

@@ -29,6 +29,19 @@ export const u32Text = z
 
 export const hexText = z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)
 
+/** BTC per 1,000 virtual bytes, up to 1, to satoshis. */
+const feeRateText = z
+  .string()
+  .regex(/^(?:0(?:\.\d{1,8})?|1(?:\.0{1,8})?)$/)
+  .transform((text) => Math.round(Number(text) * 100_000_000))
+
+const bitcoinText = z.string().regex(/^\d{1,8}(?:\.\d{1,8})?$/)
+
+export const feeLimitQuery = z.object({
+  maxfeerate: feeRateText.optional(),
+  maxburnamount: bitcoinText.optional(),
+})
+
 /** No address is longer than BIP173's 90 characters. */
 const addressText = z.string().min(1).max(90)
 
@@ -243,6 +256,13 @@ export const certificateView = z.object({
   header: hex,
 })
 export type CertificateView = z.infer<typeof certificateView>
+
+export const proofView = z.object({
+  height: count,
+  blockHash: hash,
+  proof: hex,
+})
+export type ProofView = z.infer<typeof proofView>
 
 export const healthView = z.object({
   ok: z.boolean(),

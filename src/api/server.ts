@@ -18,13 +18,14 @@ import {
 } from './api-context.ts'
 import { addressRoutes } from './esplora-addresses.ts'
 import { blockRoutes } from './esplora-blocks.ts'
+import { broadcastRoutes } from './esplora-broadcast.ts'
 import { transactionRoutes } from './esplora-transactions.ts'
 import { EventStreams } from './events-stream.ts'
 import { firstPageRoutes, type PageFile, readFirstPage } from './first-page.ts'
 import { type ApiLimits, DEFAULT_API_LIMITS } from './limits.ts'
 import { PrevoutReader } from './prevouts.ts'
 import { HttpError, isEsploraPath, respondToError } from './problem.ts'
-import { failedScriptLimit, rateLimit, scarceRateLimit } from './rate-limit.ts'
+import { dryRunLimit, failedScriptLimit, rateLimit, scarceRateLimit } from './rate-limit.ts'
 import { requestBudget } from './request-budget.ts'
 import { ScanGate } from './scan-gate.ts'
 import { respondHealth, v1Routes } from './v1-routes.ts'
@@ -80,7 +81,9 @@ export function createApiApplication(
   app.use(rateLimit(limits, clock))
   const scarce = scarceRateLimit(limits, clock)
   for (const path of ['/v1/deposit-address', '/v1/deposits/claim']) app.use(path, scarce)
-  app.use('/api/tx', failedScriptLimit(limits, clock))
+  const failing = failedScriptLimit(limits, clock)
+  for (const path of ['/api/tx', '/api/txs/package', '/api/txs/test']) app.use(path, failing)
+  app.use('/api/txs/test', dryRunLimit(limits, clock))
   app.use(requestBudget(limits.requestTimeoutMs, clock))
   app.use(
     bodyLimit({
@@ -93,7 +96,7 @@ export function createApiApplication(
   app.options('*', respondPreflight)
   app.get('/healthz', (c) => respondHealth(c, api))
   app.route('/v1', v1Routes(api, events))
-  for (const routes of [blockRoutes, transactionRoutes, addressRoutes]) {
+  for (const routes of [blockRoutes, transactionRoutes, broadcastRoutes, addressRoutes]) {
     app.route('/api', routes(api))
   }
   app.route('/', firstPageRoutes(pageFiles))

@@ -14,7 +14,7 @@ import { toTxid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ApiContext, ApiEnv } from './api-context.ts'
 import type { EventStreams } from './events-stream.ts'
-import type { StoredBlock } from './ports.ts'
+import type { ProofOfBlock, StoredBlock } from './ports.ts'
 import { HttpError, rejectionError } from './problem.ts'
 import { parseBody, parseQuery } from './request-input.ts'
 import {
@@ -23,6 +23,7 @@ import {
   depositAddressRequest,
   depositsQuery,
   outPointText,
+  type ProofView,
   RELEASES_LIMIT_MAX,
   releasesQuery,
   u32Text,
@@ -71,9 +72,22 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
     c.header('Cache-Control', 'public, max-age=157784630')
     return c.json(view)
   })
+  addProofRoutes(routes, api)
   addDepositRoutes(routes, api)
   addReleaseRoutes(routes, api)
   return routes
+}
+
+function addProofRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
+  routes.get('/proofs/supply', async (c) => c.json(proofJson(unwrap(await node.supplyProof()))))
+  routes.get('/proofs/coin/:txid/:vout', async (c) => {
+    const outPoint = parseOutPoint(`${c.req.param('txid')}:${c.req.param('vout')}`)
+    return c.json(proofJson(unwrap(await node.coinProof(outPoint))))
+  })
+}
+
+function proofJson({ height, blockHash, proof }: ProofOfBlock): ProofView {
+  return { height, blockHash, proof: bytesToHex(proof) }
 }
 
 function addDepositRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
@@ -125,12 +139,27 @@ function addReleaseRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
 function parseReleaseId(text: string): number | OutPoint {
   const id = u32Text.safeParse(text)
   if (id.success) return id.data
-  const [txid = '', index = ''] = outPointText.safeParse(text).success ? text.split(':') : []
-  const vout = u32Text.safeParse(index)
-  if (vout.success) return { txid: toTxid(txid.toLowerCase()), vout: vout.data }
+  const outPoint = findOutPoint(text)
+  if (outPoint !== undefined) return outPoint
   throw new HttpError(400, 'a release is named by its number or by its burn output, txid:vout', {
     code: 'invalid-request',
   })
+}
+
+/** @throws HttpError 400 */
+function parseOutPoint(text: string): OutPoint {
+  const outPoint = findOutPoint(text)
+  if (outPoint !== undefined) return outPoint
+  throw new HttpError(400, 'a coin is named by its txid and output index', {
+    code: 'invalid-request',
+  })
+}
+
+/** "txid:vout" */
+function findOutPoint(text: string): OutPoint | undefined {
+  const [txid = '', index = ''] = outPointText.safeParse(text).success ? text.split(':') : []
+  const vout = u32Text.safeParse(index)
+  return vout.success ? { txid: toTxid(txid.toLowerCase()), vout: vout.data } : undefined
 }
 
 function mustFindBlock({ queries }: ApiContext, text: string): StoredBlock {

@@ -68,9 +68,12 @@ function computeRoot(leaves: readonly Uint8Array[]): { root: Uint8Array; mutated
 
 function parents(level: readonly Uint8Array[]): Uint8Array[] {
   const out: Uint8Array[] = []
+  const pair = new Uint8Array(64)
   for (let i = 0; i < level.length; i += 2) {
     const left = at(level, i)
-    out.push(sha256d(concatBytes(left, level[i + 1] ?? left)))
+    pair.set(left)
+    pair.set(level[i + 1] ?? left, 32)
+    out.push(sha256d(pair))
   }
   return out
 }

@@ -13,7 +13,15 @@ import type { TapscriptExtension } from './sighash.ts'
 export interface SignatureChecker {
   /** `signature` is DER and hash type; false for anything malformed. */
   checkEcdsa(signature: Uint8Array, publicKey: Uint8Array, scriptCode: Uint8Array): boolean
-  /** `publicKey` is 32 bytes; without `tapscript` it is a key-path spend. */
+  /**
+   * The same for a signature without which the script fails: the answer may be put off to the end of
+   * the block, and is true until then.
+   */
+  requireEcdsa(signature: Uint8Array, publicKey: Uint8Array, scriptCode: Uint8Array): boolean
+  /**
+   * `publicKey` is 32 bytes; without `tapscript` it is a key-path spend. The curve's part of the answer
+   * may be put off: BIP340 signatures never fail without failing the script.
+   */
   checkSchnorr(
     signature: Uint8Array,
     publicKey: Uint8Array,

@@ -42,8 +42,7 @@ export function encodeScriptNumber(value: number): Uint8Array {
 
 /** False is any zero: empty, zeros, or zeros with a sign at the end. */
 export function isTruthy(bytes: Uint8Array): boolean {
-  for (const [i, byte] of bytes.entries()) {
-    if (byte !== 0) return i !== bytes.length - 1 || byte !== SIGN
-  }
-  return false
+  const end = bytes.length - 1
+  for (let i = 0; i < end; i++) if (bytes[i] !== 0) return true
+  return end >= 0 && bytes[end] !== 0 && bytes[end] !== SIGN
 }

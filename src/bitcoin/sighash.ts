@@ -57,6 +57,7 @@ interface SpentHashes {
 
 const transactionHashes = new WeakMap<Transaction, TransactionHashes>()
 const spentHashes = new WeakMap<Transaction, SpentHashes>()
+const outputHashes = new WeakMap<TxOutput, Uint8Array>()
 
 function hashWith(write: (writer: ByteWriter) => void): Uint8Array {
   return sha256(encodeWith(write))
@@ -100,6 +101,16 @@ function spentHashesOf(transaction: Transaction, spentOutputs: readonly TxOutput
   return hashes
 }
 
+/** SHA256 of one output, for SINGLE: a script may ask for it many times. */
+function outputHashOf(output: TxOutput): Uint8Array {
+  let hash = outputHashes.get(output)
+  if (hash === undefined) {
+    hash = hashWith((w) => writeOutput(w, output))
+    outputHashes.set(output, hash)
+  }
+  return hash
+}
+
 function inputAt(transaction: Transaction, index: number): TxInput {
   return present(transaction.inputs[index], 'input of the signature hash')
 }
@@ -141,7 +152,7 @@ export function witnessV0Sighash(
 function v0OutputHash(transaction: Transaction, index: number, covers: number): Uint8Array {
   const output = transaction.outputs[index]
   if (covers !== SighashType.SINGLE || output === undefined) return ZERO_HASH
-  return sha256d(encodeWith((w) => writeOutput(w, output)))
+  return sha256(outputHashOf(output))
 }
 
 /** BIP341: the hash types with a meaning. */
@@ -166,12 +177,19 @@ export function taprootSighash(
   const matching = transaction.outputs[index]
   if (covers === SighashType.SINGLE && matching === undefined) return undefined
   const anyoneCanPay = (hashType & SighashType.ANYONECANPAY) !== 0
+  const matchingHash =
+    covers === SighashType.SINGLE && matching !== undefined ? outputHashOf(matching) : undefined
+  const own = hashesOf(transaction)
+  const spent = spentHashesOf(transaction, spentOutputs)
 
   const message = encodeWith((w) => {
     // epoch 0, hash_type, nVersion, nLockTime
     w.u8(0).u8(hashType).u32(transaction.version).u32(transaction.lockTime)
-    if (!anyoneCanPay) writeSharedHashes(w, transaction, spentOutputs)
-    if (covers === SighashType.ALL) w.bytes(hashesOf(transaction).outputs)
+    // sha_prevouts, sha_amounts, sha_scriptpubkeys, sha_sequences
+    if (!anyoneCanPay) {
+      w.bytes(own.prevouts).bytes(spent.amounts).bytes(spent.scripts).bytes(own.sequences)
+    }
+    if (covers === SighashType.ALL) w.bytes(own.outputs)
     // spend_type = ext_flag · 2 + annex_present
     w.u8((tapscript === undefined ? 0 : 2) + (annexHash === undefined ? 0 : 1))
     if (anyoneCanPay) {
@@ -183,22 +201,9 @@ export function taprootSighash(
       w.u32(index)
     }
     if (annexHash !== undefined) w.bytes(annexHash)
-    if (covers === SighashType.SINGLE && matching !== undefined) {
-      w.bytes(hashWith((writer) => writeOutput(writer, matching)))
-    }
+    if (matchingHash !== undefined) w.bytes(matchingHash)
     // BIP342's extension: tapleaf_hash, key_version 0, codesep_pos
     if (tapscript !== undefined) w.bytes(tapscript.leafHash).u8(0).u32(tapscript.codeSeparator)
   })
   return taggedHash('TapSighash', message)
-}
-
-/** sha_prevouts, sha_amounts, sha_scriptpubkeys, sha_sequences. */
-function writeSharedHashes(
-  writer: ByteWriter,
-  transaction: Transaction,
-  spentOutputs: readonly TxOutput[],
-): void {
-  const own = hashesOf(transaction)
-  const spent = spentHashesOf(transaction, spentOutputs)
-  writer.bytes(own.prevouts).bytes(spent.amounts).bytes(spent.scripts).bytes(own.sequences)
 }

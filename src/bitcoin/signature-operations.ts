@@ -38,10 +38,13 @@ function checkSignature(machine: ScriptMachine, signature: Uint8Array, key: Uint
 function checkV0Signature(machine: ScriptMachine, signature: Uint8Array, key: Uint8Array): Verdict {
   const failure = v0EncodingFailure(machine, signature, key)
   if (failure !== undefined) return { failure }
-  if (machine.run.checker.checkEcdsa(signature, key, machine.scriptCode)) return VALID
-  // BIP146: a signature that fails must be empty.
-  if (machine.has(ScriptFlag.NULLFAIL) && signature.length > 0) return { failure: 'SIG_NULLFAIL' }
-  return INVALID
+  const { checker } = machine.run
+  // BIP146: a signature that fails must be empty, so one that is not empty decides the script.
+  if (machine.has(ScriptFlag.NULLFAIL) && signature.length > 0) {
+    const holds = checker.requireEcdsa(signature, key, machine.scriptCode)
+    return holds ? VALID : { failure: 'SIG_NULLFAIL' }
+  }
+  return checker.checkEcdsa(signature, key, machine.scriptCode) ? VALID : INVALID
 }
 
 /** Core's CheckSignatureEncoding, then CheckPubKeyEncoding. */
@@ -137,12 +140,14 @@ interface Multisig {
   readonly signatures: readonly Uint8Array[]
 }
 
-/** dummy sig… m key… n; all but the dummy. */
+/** dummy sig… m key… n; all but the dummy, which stays on the stack. */
 function popMultisig(machine: ScriptMachine): Multisig | { readonly failure: ScriptErrorCode } {
   const keys = popCounted(machine, MULTISIG_KEYS_MAX, 'PUBKEY_COUNT')
   if ('failure' in keys) return keys
   const signatures = popCounted(machine, keys.items.length, 'SIG_COUNT')
   if ('failure' in signatures) return signatures
+  // The dummy must be there before any signature is looked at.
+  if (machine.stack.length < 1) return { failure: 'INVALID_STACK_OPERATION' }
   return { keys: keys.items, signatures: signatures.items }
 }
 
@@ -193,7 +198,6 @@ function checkMultisig(verifyCode?: ScriptErrorCode): Operation {
     // BIP146: after a failure every signature must be empty.
     const hasSignature = multisig.signatures.some((signature) => signature.length > 0)
     if (!verdict.valid && machine.has(ScriptFlag.NULLFAIL) && hasSignature) return 'SIG_NULLFAIL'
-    if (machine.stack.length < 1) return 'INVALID_STACK_OPERATION'
     // BIP147: the item that a historic mistake pops must be empty.
     if (machine.pop().length > 0 && machine.has(ScriptFlag.NULLDUMMY)) return 'SIG_NULLDUMMY'
     return conclude(machine, verdict, verifyCode)

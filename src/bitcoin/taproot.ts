@@ -5,6 +5,7 @@
 
 import { assert } from '../primitives/assert.ts'
 import { compareBytes, concatBytes } from '../primitives/bytes.ts'
+import type { CheckBatch } from '../primitives/check-batch.ts'
 import { encodeWith } from '../primitives/codec.ts'
 import { checkTweak, type TweakedKey, tweakXOnly } from '../primitives/secp256k1.ts'
 import { taggedHash } from '../primitives/sha256.ts'
@@ -83,13 +84,20 @@ export function parseControlBlock(bytes: Uint8Array): ControlBlock | undefined {
   }
 }
 
-/** True when the control block proves that the leaf is part of the output key. */
+/**
+ * True when the control block proves that the leaf is part of the output key; with `checks`, true until
+ * the batch has been answered.
+ */
 export function verifyTaprootCommitment(
-  control: ControlBlock,
+  { internal, path, parity }: ControlBlock,
   leafHash: Uint8Array,
   outputKey: Uint8Array,
+  checks?: CheckBatch,
 ): boolean {
   let node = leafHash
-  for (const sibling of control.path) node = tapBranchHash(node, sibling)
-  return checkTweak(control.internal, tapTweak(control.internal, node), outputKey, control.parity)
+  for (const sibling of path) node = tapBranchHash(node, sibling)
+  const tweak = tapTweak(internal, node)
+  if (checks === undefined) return checkTweak(internal, tweak, outputKey, parity)
+  checks.addTweak(internal, tweak, outputKey, parity)
+  return true
 }

@@ -1,6 +1,7 @@
 /** Answers a script's questions about one input: signatures (BIP143, BIP341) and lock times. */
 
 import { present } from '../primitives/assert.ts'
+import type { CheckBatch } from '../primitives/check-batch.ts'
 import { verifyEcdsa, verifySchnorr } from '../primitives/secp256k1.ts'
 import type { ScriptFailure } from './script-error.ts'
 import type { SignatureChecker } from './script-machine.ts'
@@ -29,6 +30,16 @@ export interface CheckedInput {
   /** One per input. */
   readonly spentOutputs: readonly TxOutput[]
   readonly annexHash?: Uint8Array
+  /** Where curve checks go that may wait; without it every check is made at once. */
+  readonly checks?: CheckBatch
+}
+
+/** What a v0 signature comes down to. */
+interface EcdsaCheck {
+  /** r ‖ s */
+  readonly signature: Uint8Array
+  readonly message: Uint8Array
+  readonly key: Uint8Array
 }
 
 export class TransactionSignatureChecker implements SignatureChecker {
@@ -45,11 +56,30 @@ export class TransactionSignatureChecker implements SignatureChecker {
   }
 
   checkEcdsa(signature: Uint8Array, publicKey: Uint8Array, scriptCode: Uint8Array): boolean {
-    const hashType = signature.at(-1)
-    const compact = compactSignature(signature)
+    const check = this.#ecdsaCheck(signature, publicKey, scriptCode)
+    return check !== undefined && verifyEcdsa(check.signature, check.message, check.key)
+  }
+
+  requireEcdsa(signature: Uint8Array, publicKey: Uint8Array, scriptCode: Uint8Array): boolean {
+    const check = this.#ecdsaCheck(signature, publicKey, scriptCode)
+    if (check === undefined) return false
+    const { checks } = this.#checked
+    if (checks === undefined) return verifyEcdsa(check.signature, check.message, check.key)
+    checks.addEcdsa(check.signature, check.message, check.key)
+    return true
+  }
+
+  /** Undefined for encodings that no key can satisfy. */
+  #ecdsaCheck(
+    der: Uint8Array,
+    publicKey: Uint8Array,
+    scriptCode: Uint8Array,
+  ): EcdsaCheck | undefined {
+    const hashType = der.at(-1)
+    const signature = compactSignature(der)
     const key = compressKey(publicKey)
-    if (hashType === undefined || compact === undefined || key === undefined) return false
-    return verifyEcdsa(compact, this.#v0Hash(scriptCode, hashType), key)
+    if (hashType === undefined || signature === undefined || key === undefined) return undefined
+    return { signature, message: this.#v0Hash(scriptCode, hashType), key }
   }
 
   #v0Hash(code: Uint8Array, type: number): Uint8Array {
@@ -71,13 +101,17 @@ export class TransactionSignatureChecker implements SignatureChecker {
     if (signature.length !== 64 && signature.length !== 65) return 'SCHNORR_SIG_SIZE'
     const hashType = signature[64] ?? SighashType.DEFAULT
     if (signature.length === 65 && hashType === SighashType.DEFAULT) return 'SCHNORR_SIG_HASHTYPE'
-    const { transaction, index, spentOutputs, annexHash } = this.#checked
+    const { transaction, index, spentOutputs, annexHash, checks } = this.#checked
     const hash = taprootSighash(transaction, index, spentOutputs, hashType, {
       ...(tapscript === undefined ? {} : { tapscript }),
       ...(annexHash === undefined ? {} : { annexHash }),
     })
     if (hash === undefined) return 'SCHNORR_SIG_HASHTYPE'
-    return verifySchnorr(signature.subarray(0, 64), hash, publicKey) ? undefined : 'SCHNORR_SIG'
+    const bare = signature.subarray(0, 64)
+    if (checks === undefined)
+      return verifySchnorr(bare, hash, publicKey) ? undefined : 'SCHNORR_SIG'
+    checks.addSchnorr(bare, hash, publicKey)
+    return undefined
   }
 
   checkLockTime(lockTime: number): boolean {

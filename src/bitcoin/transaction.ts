@@ -4,6 +4,7 @@
  * input. Which transactions are allowed is not decided here.
  */
 
+import { concatBytes } from '../primitives/bytes.ts'
 import {
   type ByteReader,
   type ByteWriter,
@@ -81,8 +82,8 @@ export function decodeTransaction(bytes: Uint8Array): Transaction {
  * @throws DecodeError
  */
 export function readTransaction(reader: ByteReader): Transaction {
-  const version = reader.u32()
   const start = reader.offset
+  const version = reader.u32()
   let count = reader.compactSize(Math.floor(reader.remaining / INPUT_BYTES_MIN))
   // BIP144: the marker must be zero and the flag non-zero; only flag 1 has a meaning.
   const isExtended = count === SEGWIT_MARKER
@@ -90,9 +91,11 @@ export function readTransaction(reader: ByteReader): Transaction {
     if (reader.u8() !== SEGWIT_FLAG) throw new DecodeError('unknown transaction flag')
     count = reader.compactSize(Math.floor(reader.remaining / INPUT_BYTES_MIN))
   }
+  const bodyStart = reader.offset - compactSizeBytes(count)
   const bare: Omit<TxInput, 'witness'>[] = []
   for (let i = 0; i < count; i++) bare.push(readBareInput(reader))
   const outputs = reader.list(Math.floor(reader.remaining / OUTPUT_BYTES_MIN), readOutput)
+  const bodyEnd = reader.offset
   const inputs = bare.map(({ prevout, scriptSig, sequence }) => {
     return { prevout, scriptSig, sequence, witness: isExtended ? readWitness(reader) : [] }
   })
@@ -102,7 +105,11 @@ export function readTransaction(reader: ByteReader): Transaction {
   }
   const lockTime = reader.u32()
   if (reader.offset - start > TRANSACTION_BYTES_MAX) throw new DecodeError('transaction too long')
-  return { version, inputs, outputs, lockTime }
+  const transaction = { version, inputs, outputs, lockTime }
+  const bytes = reader.slice(start, reader.offset)
+  const body = reader.slice(bodyStart, bodyEnd)
+  derivedOf(transaction).encoding = { bytes, body }
+  return transaction
 }
 
 function readBareInput(reader: ByteReader): Omit<TxInput, 'witness'> {
@@ -123,12 +130,21 @@ function readWitness(reader: ByteReader): Uint8Array[] {
 
 /** BIP144: with marker, flag and witnesses when any input has a witness. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {
+  const encoding = derived.get(transaction)?.encoding
+  if (encoding !== undefined) return encoding.bytes.slice()
   return encodeWith((writer) => writeTransaction(writer, transaction, hasWitness(transaction)))
 }
 
 /** The serialisation before BIP144, whose hash is the txid. */
 export function encodeTransactionWithoutWitness(transaction: Transaction): Uint8Array {
+  const encoding = derived.get(transaction)?.encoding
+  if (encoding !== undefined) return withoutWitness(encoding)
   return encodeWith((writer) => writeTransaction(writer, transaction, false))
+}
+
+/** Version and lock time stand at the ends, with or without witness. */
+function withoutWitness({ bytes, body }: Encoding): Uint8Array {
+  return concatBytes(bytes.subarray(0, 4), body, bytes.subarray(-4))
 }
 
 function hasWitness(transaction: Transaction): boolean {
@@ -191,38 +207,52 @@ export function isCoinbase(transaction: Transaction): boolean {
   return equalOutPoints(first.prevout, NULL_OUTPOINT)
 }
 
-const txids = new WeakMap<Transaction, Txid>()
-const wtxids = new WeakMap<Transaction, Wtxid>()
-const sizes = new WeakMap<Transaction, TransactionSizes>()
-
-/** SHA256d without the witness; computed once per object. */
-export function transactionId(transaction: Transaction): Txid {
-  let id = txids.get(transaction)
-  if (id === undefined) {
-    id = txidFromBytes(sha256d(encodeTransactionWithoutWitness(transaction)))
-    txids.set(transaction, id)
-  }
-  return id
+/** The bytes that a transaction was decoded from, views of the input. */
+interface Encoding {
+  /** All of it. */
+  readonly bytes: Uint8Array
+  /** From the count of inputs to the last output. */
+  readonly body: Uint8Array
 }
 
-/** SHA256d with the witness; computed once per object. A coinbase's counts as zero in a block. */
-export function witnessTransactionId(transaction: Transaction): Wtxid {
-  let id = wtxids.get(transaction)
-  if (id === undefined) {
-    id = wtxidFromBytes(sha256d(encodeTransaction(transaction)))
-    wtxids.set(transaction, id)
-  }
-  return id
+/** What follows from a transaction, computed once per object. */
+interface Derived {
+  encoding: Encoding | undefined
+  txid: Txid | undefined
+  wtxid: Wtxid | undefined
+  sizes: TransactionSizes | undefined
 }
 
-/** Bytes of both serialisations, computed once per object. */
-export function transactionSizes(transaction: Transaction): TransactionSizes {
-  let found = sizes.get(transaction)
+const derived = new WeakMap<Transaction, Derived>()
+
+function derivedOf(transaction: Transaction): Derived {
+  let found = derived.get(transaction)
   if (found === undefined) {
-    found = measure(transaction)
-    sizes.set(transaction, found)
+    found = { encoding: undefined, txid: undefined, wtxid: undefined, sizes: undefined }
+    derived.set(transaction, found)
   }
   return found
+}
+
+/** SHA256d without the witness. */
+export function transactionId(transaction: Transaction): Txid {
+  const known = derivedOf(transaction)
+  known.txid ??= txidFromBytes(sha256d(encodeTransactionWithoutWitness(transaction)))
+  return known.txid
+}
+
+/** SHA256d with the witness. A coinbase's counts as zero in a block. */
+export function witnessTransactionId(transaction: Transaction): Wtxid {
+  const known = derivedOf(transaction)
+  known.wtxid ??= wtxidFromBytes(sha256d(known.encoding?.bytes ?? encodeTransaction(transaction)))
+  return known.wtxid
+}
+
+/** Bytes of both serialisations. */
+export function transactionSizes(transaction: Transaction): TransactionSizes {
+  const known = derivedOf(transaction)
+  known.sizes ??= measure(transaction)
+  return known.sizes
 }
 
 function measure(transaction: Transaction): TransactionSizes {

@@ -6,6 +6,7 @@
 
 import { assert, present } from '../primitives/assert.ts'
 import { equalBytes } from '../primitives/bytes.ts'
+import type { CheckBatch } from '../primitives/check-batch.ts'
 import { encodeWith } from '../primitives/codec.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { sha256 } from '../primitives/sha256.ts'
@@ -15,6 +16,7 @@ import { classifyOutput, findWitnessProgram, p2pkhScript } from './script.ts'
 import type { ScriptFailure } from './script-error.ts'
 import { hasFlag, ScriptFlag, type ScriptFlags } from './script-flags.ts'
 import type { ScriptContext } from './script-machine.ts'
+import { isTruthy } from './script-number.ts'
 import {
   parseControlBlock,
   TAPSCRIPT_LEAF_VERSION,
@@ -35,7 +37,8 @@ interface Spend extends CheckedInput {
 /**
  * Verifies input `index`. `spentOutputs` holds what every input spends, in order; pass the same
  * array for all inputs of a transaction, so that shared hashes are computed once. The rejection's
- * code is a `ScriptErrorCode`.
+ * code is a `ScriptErrorCode`. With `checks`, the elliptic-curve checks that decide the script are added
+ * there: the input is then valid when this says so and the batch holds.
  * @throws AssertionError when `spentOutputs` does not match the inputs.
  */
 export function verifyInput(
@@ -43,11 +46,19 @@ export function verifyInput(
   index: number,
   spentOutputs: readonly TxOutput[],
   flags: ScriptFlags,
+  checks?: CheckBatch,
 ): Result<void, Rejection> {
   assert(spentOutputs.length === transaction.inputs.length, 'one spent output per input')
   const input = present(transaction.inputs[index], 'verified input')
   const { script } = present(spentOutputs[index], 'spent output')
-  const spend = { transaction, index, spentOutputs, witness: input.witness, flags }
+  const spend = {
+    transaction,
+    index,
+    spentOutputs,
+    witness: input.witness,
+    flags,
+    ...(checks === undefined ? {} : { checks }),
+  }
   const failure = dispatch(spend, script, input.scriptSig)
   return failure === undefined ? ok(undefined) : reject(failure)
 }
@@ -56,6 +67,9 @@ function dispatch(spend: Spend, script: Uint8Array, scriptSig: Uint8Array): Scri
   const output = classifyOutput(script)
   const program = findWitnessProgram(script)
   if (program === undefined) return 'OUTPUT_TYPE'
+  // The output script runs before its program is looked at, and must leave true: a program of zeros,
+  // or of zeros with a sign behind them, is false.
+  if (!isTruthy(program.program)) return 'EVAL_FALSE'
   // BIP141: "The scriptSig must be exactly empty or validation fails."
   if (scriptSig.length !== 0) return 'WITNESS_MALLEATED'
   switch (output.kind) {
@@ -131,7 +145,9 @@ function verifyTaprootStack(
   if (control === undefined) return 'TAPROOT_WRONG_CONTROL_SIZE'
   const leafHash = tapLeafHash(script, control.leafVersion)
   // "If q ≠ x(Q) or c[0] & 1 ≠ y(Q) mod 2, fail."
-  if (!verifyTaprootCommitment(control, leafHash, outputKey)) return 'WITNESS_PROGRAM_MISMATCH'
+  if (!verifyTaprootCommitment(control, leafHash, outputKey, spend.checks)) {
+    return 'WITNESS_PROGRAM_MISMATCH'
+  }
   if (control.leafVersion !== TAPSCRIPT_LEAF_VERSION) {
     // An unknown leaf version succeeds, unless discouraged.
     return hasFlag(spend.flags, ScriptFlag.DISCOURAGE_UPGRADABLE_TAPROOT_VERSION)

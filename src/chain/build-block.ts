@@ -8,9 +8,9 @@ import { merkleRoot } from '../bitcoin/merkle.ts'
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Block } from './block.ts'
+import { BlockScripts, PLAIN_VERIFICATION, type ScriptVerification } from './block-scripts.ts'
 import { buildCoinbase } from './coinbase.ts'
-import { type ChainState, checkBlockContext } from './connect-block.ts'
-import type { ScriptCache } from './connect-transaction.ts'
+import { type ChainState, type ConnectedBlock, checkBlockContext } from './connect-block.ts'
 import { extensionHash } from './extension.ts'
 import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams } from './params.ts'
@@ -18,8 +18,7 @@ import { getPegBooks } from './peg/books.ts'
 import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
-import { StateOverlay } from './state.ts'
-import { stateRoot, updateStateTrie } from './state-trie.ts'
+import { encodeDelta, StateOverlay } from './state.ts'
 import { headerTimeAfter } from './tip.ts'
 import { applyContent } from './transition.ts'
 import { validatorSetHashOf } from './validators.ts'
@@ -35,13 +34,19 @@ export interface BlockPlan {
   readonly payoutScript: Uint8Array
 }
 
-/** The finished block, or why its content is not valid on this state. */
+export interface BuiltBlock {
+  readonly block: Block
+  /** What `connectBlock` would say of it on the same state. */
+  readonly connected: ConnectedBlock
+}
+
+/** The finished block, or why its content is not valid on this state. Nothing that is given changes. */
 export function buildBlock(
   params: ChainParams,
   state: ChainState,
   plan: BlockPlan,
-  cache?: ScriptCache,
-): Result<Block, Rejection> {
+  verification: ScriptVerification = PLAIN_VERIFICATION,
+): Result<BuiltBlock, Rejection> {
   if (!fitsL1Section(plan.l1Section)) return reject('bad-l1-section-size')
   const mint = buildMint(params, state, plan.l1Section)
   if (!mint.ok) return mint
@@ -49,10 +54,15 @@ export function buildBlock(
   const overlay = new StateOverlay(state.view)
   const { timeMs, feeRate, l1Section } = plan
   const content = { timeMs, feeRate, l1Section, transactions }
-  const applied = applyContent(overlay, params, state.tip, content, cache)
+  const scripts = new BlockScripts(verification)
+  const applied = applyContent(overlay, params, state.tip, content, scripts)
+  const settled = scripts.settle()
+  if (!settled.ok) return settled
   if (!applied.ok) return applied
 
   const books = getPegBooks(overlay)
+  const delta = overlay.delta()
+  const trie = state.trie.prepare(delta)
   const height = state.tip.height + 1
   const validatorSetHash = validatorSetHashOf(params)
   const extension = {
@@ -60,7 +70,7 @@ export function buildBlock(
     view: plan.view,
     timeMs,
     proposer: plan.proposer,
-    stateRoot: stateRoot(updateStateTrie(state.trie, overlay.delta())),
+    stateRoot: trie.root,
     validatorSetHash,
     nextValidatorSetHash: validatorSetHash,
     paramsHash: params.paramsHash,
@@ -88,7 +98,9 @@ export function buildBlock(
   })
   const block: Block = { header, extension, l1Section, transactions: all }
   const context = checkBlockContext(params, state.tip, block)
-  return context.ok ? ok(block) : context
+  if (!context.ok) return context
+  const undo = encodeDelta(overlay.undo())
+  return ok({ block, connected: { delta, trie, undo, outcome: applied.value } })
 }
 
 /** The mint transaction that the section's deposits give, if any. */

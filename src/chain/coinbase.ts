@@ -104,6 +104,11 @@ export function checkCoinbase(
   return coinbase.outputs.slice(0, -2).every(isPayout) ? ok(undefined) : reject('bad-cb-output')
 }
 
+/** Does this hash stand where a coinbase commits to its block's extension? */
+export function commitsToExtension(coinbase: Transaction, hash: Hash32): boolean {
+  return isSameOutput(coinbase.outputs.at(-1), commitment(EXTENSION_PREFIX, hashToBytes(hash)))
+}
+
 /** Everything that is the same in every coinbase of this height. */
 function checkForm(coinbase: Transaction, height: number): Result<void, Rejection> {
   const input = coinbase.inputs[0]

@@ -9,14 +9,14 @@ import { merkleRoot } from '../bitcoin/merkle.ts'
 import { transactionId } from '../bitcoin/transaction.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type Block, blockWeight } from './block.ts'
+import { BlockScripts, PLAIN_VERIFICATION, type ScriptVerification } from './block-scripts.ts'
 import { checkCoinbase, coinbaseValue } from './coinbase.ts'
-import type { ScriptCache } from './connect-transaction.ts'
 import { extensionHash, type PegTotals } from './extension.ts'
 import { l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams, MAX_BLOCK_WEIGHT } from './params.ts'
 import { getPegBooks } from './peg/books.ts'
-import { encodeUndo, type StateDelta, StateOverlay, type StateView } from './state.ts'
-import { type StateTrie, stateRoot, updateStateTrie } from './state-trie.ts'
+import { encodeDelta, type StateDelta, StateOverlay, type StateView } from './state.ts'
+import type { StateTrie, TrieUpdate } from './state-trie.ts'
 import { type ChainTip, headerTimeAfter } from './tip.ts'
 import { applyContent, type TransitionOutcome } from './transition.ts'
 import { validatorSetHashOf } from './validators.ts'
@@ -39,8 +39,9 @@ export function checkBinding(block: Block): Result<void, Rejection> {
 
 export interface ConnectedBlock {
   readonly delta: StateDelta
-  readonly trie: StateTrie
-  /** What the delta replaced; see `encodeUndo`. */
+  /** For `apply` of the trie of the state that the block was connected to. */
+  readonly trie: TrieUpdate
+  /** The delta that leads back, as `encodeDelta` writes it. */
   readonly undo: Uint8Array
   readonly outcome: TransitionOutcome
 }
@@ -52,17 +53,29 @@ export interface ChainState {
   readonly trie: StateTrie
 }
 
-/** The block must have passed `checkBinding`. */
+/** The block must have passed `checkBinding`. Nothing that is given changes. */
 export function connectBlock(
   params: ChainParams,
   state: ChainState,
   block: Block,
-  cache?: ScriptCache,
+  verification: ScriptVerification = PLAIN_VERIFICATION,
 ): Result<ConnectedBlock, Rejection> {
-  const { extension } = block
   const context = checkBlockContext(params, state.tip, block)
   if (!context.ok) return context
+  const scripts = new BlockScripts(verification)
+  const connected = connectBody(params, state, block, scripts)
+  // After everything else, so that other cores had the time; but a bad script comes first.
+  const settled = scripts.settle()
+  return settled.ok ? connected : settled
+}
 
+function connectBody(
+  params: ChainParams,
+  state: ChainState,
+  block: Block,
+  scripts: BlockScripts,
+): Result<ConnectedBlock, Rejection> {
+  const { extension } = block
   const overlay = new StateOverlay(state.view)
   const [coinbase, ...transactions] = block.transactions
   const applied = applyContent(
@@ -75,7 +88,7 @@ export function connectBlock(
       l1Section: block.l1Section,
       transactions,
     },
-    cache,
+    scripts,
   )
   if (!applied.ok) return applied
   const outcome = applied.value
@@ -88,9 +101,9 @@ export function connectBlock(
     return reject('bad-l1-anchor')
   }
   const delta = overlay.delta()
-  const trie = updateStateTrie(state.trie, delta)
-  if (stateRoot(trie) !== extension.stateRoot) return reject('bad-state-root')
-  return ok({ delta, trie, undo: encodeUndo(state.view, delta), outcome })
+  const trie = state.trie.prepare(delta)
+  if (trie.root !== extension.stateRoot) return reject('bad-state-root')
+  return ok({ delta, trie, undo: encodeDelta(overlay.undo()), outcome })
 }
 
 /** What the header and the extension must say on this tip, and the block's weight. */

@@ -7,6 +7,7 @@ import { CONSENSUS_FLAGS } from '../bitcoin/script-flags.ts'
 import { countSigops } from '../bitcoin/sigops.ts'
 import type { Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import { verifyInput } from '../bitcoin/verify-input.ts'
+import type { CheckBatch } from '../primitives/check-batch.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { isSats, type Sats } from '../primitives/units.ts'
 import type { Coin, CoinView } from './coin.ts'
@@ -43,6 +44,22 @@ export function connectTransaction(
   context: SpendContext,
   cache: ScriptCache = NO_SCRIPT_CACHE,
 ): Result<ConnectedTransaction, Rejection> {
+  const spending = spendCoins(transaction, coins, context)
+  if (!spending.ok) return spending
+  const { spent } = spending.value
+  if (cache.has(transaction, spent)) return spending
+  const scripts = verifyScripts(transaction, spent)
+  if (!scripts.ok) return scripts
+  cache.add(transaction, spent)
+  return spending
+}
+
+/** Every rule but the scripts. */
+export function spendCoins(
+  transaction: Transaction,
+  coins: CoinView,
+  context: SpendContext,
+): Result<ConnectedTransaction, Rejection> {
   const spent: Coin[] = []
   let valueIn = 0n
   for (const input of transaction.inputs) {
@@ -64,25 +81,28 @@ export function connectTransaction(
   // Before any script runs: what no block can hold must not cost this node the work.
   const sigops = countSigops(transaction, spent)
   if (sigops > MAX_BLOCK_SIGOPS) return reject('bad-txns-too-many-sigops')
-  const scripts = cache.has(transaction, spent) ? ok(undefined) : checkScripts(transaction, spent)
-  if (!scripts.ok) return scripts
-  cache.add(transaction, spent)
   return ok({ fee, spent, sigops })
 }
 
-function checkScripts(
+/** The scripts of all inputs. With `checks`, what they say holds when the batch does. */
+export function verifyScripts(
   transaction: Transaction,
   spent: readonly TxOutput[],
+  checks?: CheckBatch,
 ): Result<void, Rejection> {
   for (let index = 0; index < transaction.inputs.length; index++) {
-    const verdict = verifyInput(transaction, index, spent, CONSENSUS_FLAGS)
+    const verdict = verifyInput(transaction, index, spent, CONSENSUS_FLAGS, checks)
     if (!verdict.ok) {
       const { code, detail } = verdict.error
-      const where = `input ${index}${detail === undefined ? '' : `: ${detail}`}`
-      return reject(`mandatory-script-verify-flag-failed (${code})`, 'invalid', where)
+      return rejectScripts(code, `input ${index}${detail === undefined ? '' : `: ${detail}`}`)
     }
   }
   return ok(undefined)
+}
+
+/** `code` is a script error; Core's words around it. */
+export function rejectScripts(code: string, where: string): Result<never, Rejection> {
+  return reject(`mandatory-script-verify-flag-failed (${code})`, 'invalid', where)
 }
 
 const LOCKTIME_THRESHOLD = 500_000_000

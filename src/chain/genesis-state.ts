@@ -16,7 +16,7 @@ import { EMPTY_L1_SECTION, l1SectionHash } from './l1-section.ts'
 import type { ChainParams } from './params.ts'
 import { putPegBooks, ZERO_TOTALS } from './peg/books.ts'
 import { EMPTY_STATE, NAMESPACE, numberStateKey, type StateDelta, StateOverlay } from './state.ts'
-import { stateRoot, updateStateTrie } from './state-trie.ts'
+import { StateTrie } from './state-trie.ts'
 import { validatorSetHashOf } from './validators.ts'
 
 /** Records that exist before the first block: the L1 checkpoint and empty books. */
@@ -46,7 +46,7 @@ export function genesisBlock(params: ChainParams): Block {
       view: 0,
       timeMs: REGTEST_GENESIS_HEADER.time * 1000,
       proposer: 0,
-      stateRoot: stateRoot(updateStateTrie(undefined, genesisDelta(params))),
+      stateRoot: new StateTrie().prepare(genesisDelta(params)).root,
       validatorSetHash,
       nextValidatorSetHash: validatorSetHash,
       paramsHash: params.paramsHash,
@@ -65,6 +65,8 @@ export function genesisBlock(params: ChainParams): Block {
 export function genesisChainState(params: ChainParams): ChainState {
   const block = genesisBlock(params)
   const delta = genesisDelta(params)
+  const trie = new StateTrie()
+  trie.apply(trie.prepare(delta))
   return {
     tip: {
       height: 0,
@@ -74,6 +76,6 @@ export function genesisChainState(params: ChainParams): ChainState {
       coinbase: undefined,
     },
     view: { get: (key) => delta.puts.get(key), range: () => [] },
-    trie: updateStateTrie(undefined, delta),
+    trie,
   }
 }

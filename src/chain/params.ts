@@ -54,7 +54,7 @@ export interface ChainParams {
 
 /** Weight of a block's header and transactions (BIP141). A quarter of Bitcoin's: blocks are frequent. */
 export const MAX_BLOCK_WEIGHT = 1_000_000
-/** Signature operations of a block, counted as BIP141 counts witness programs. */
+/** Signature operations of a block, as `countSigops` counts them: BIP141's, and taproot's. */
 export const MAX_BLOCK_SIGOPS = 20_000
 /** Encoded L1 section: room for 500 deposits of ordinary size and their proofs. */
 export const MAX_L1_SECTION_BYTES = 1_000_000

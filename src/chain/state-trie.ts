@@ -1,230 +1,248 @@
 /**
- * The state commitment: a compact sparse Merkle trie over the tagged hashes of state keys. Its root
- * depends only on the records, not on their history. A subtree with one record is that record's leaf.
+ * The state commitment of a whole state, kept in memory; `state-proof.ts` has the formulas. A delta is
+ * first prepared, which computes the root after it and changes nothing, so that candidates can be judged
+ * and dropped; the one that becomes part of the chain is applied.
  *
- *   path  = TaggedHash("causeway/state-key", key), 256 bits from the most significant
- *   leaf  = SHA256(00 ‖ path ‖ SHA256(value))
- *   node  = SHA256(01 ‖ left ‖ right)
- *   empty = 32 zero bytes
- *
- * Nodes are immutable and shared: a candidate block's trie costs only the paths that it changes,
- * and dropping it costs nothing.
+ * About 104 bytes per record: its leaf and one branch.
  */
 
-import {
-  bytesToHex,
-  compareBytes,
-  concatBytes,
-  equalBytes,
-  hexToBytes,
-} from '../primitives/bytes.ts'
-import type { ByteReader, ByteWriter } from '../primitives/codec.ts'
-import { type Hash32, hash32FromBytes, hashToBytes } from '../primitives/hashes.ts'
-import { sha256, taggedHash } from '../primitives/sha256.ts'
+import { assert } from '../primitives/assert.ts'
+import { type Hash32, hash32FromBytes } from '../primitives/hashes.ts'
 import type { StateDelta, StateKey } from './state.ts'
+import { pathBit, type StateProof, statePath } from './state-proof.ts'
+import { CHANGES_MAX, TrieChanges } from './trie-changes.ts'
+import {
+  addBranch,
+  HASH_WORDS,
+  isBranch,
+  isLeaf,
+  kindOf,
+  LEAF_WORDS,
+  LEFT_WORD,
+  NO_NODE,
+  NODE_KIND,
+  type Node,
+  NodeTables,
+  nodeOf,
+  RIGHT_WORD,
+  rowOf,
+  writeNodeHash,
+} from './trie-nodes.ts'
 
-interface Leaf {
-  readonly kind: 'leaf'
-  readonly path: Uint8Array
-  readonly valueHash: Uint8Array
-  readonly hash: Uint8Array
-}
-interface Branch {
-  readonly kind: 'branch'
-  readonly left: TrieNode | undefined
-  readonly right: TrieNode | undefined
-  readonly hash: Uint8Array
-}
-type TrieNode = Leaf | Branch
-
-/** A whole state's commitment; undefined is the empty state. */
-export type StateTrie = TrieNode | undefined
-
-const EMPTY = new Uint8Array(32)
-const LEAF_PREFIX = Uint8Array.of(0)
-const BRANCH_PREFIX = Uint8Array.of(1)
-const PATH_BITS = 256
-
-export function stateRoot(trie: StateTrie): Hash32 {
-  return hash32FromBytes(hashOf(trie))
-}
-
-interface Change {
-  readonly path: Uint8Array
-  /** undefined deletes the record. */
-  readonly leaf: Leaf | undefined
+/** A delta's effect on the trie that prepared it. */
+export interface TrieUpdate {
+  /** Of the state after the delta. */
+  readonly root: Hash32
 }
 
-/** The trie after a delta. The given one stays as it was. */
-export function updateStateTrie(trie: StateTrie, delta: StateDelta): StateTrie {
-  const changes: Change[] = []
-  for (const [key, value] of delta.puts) {
-    const path = pathOf(key)
-    const valueHash = sha256(value)
-    const leaf: Leaf = { kind: 'leaf', path, valueHash, hash: leafHash(path, valueHash) }
-    changes.push({ path, leaf })
+export class StateTrie {
+  readonly #nodes = new NodeTables()
+  #root: Node = NO_NODE
+  #rootHash: Hash32 | undefined
+  /** Times applied: an update belongs to one of them. */
+  #version = 0
+
+  /** Of the present state. */
+  get root(): Hash32 {
+    this.#rootHash ??= hashOfNode(this.#nodes, new NodeTables(), this.#root)
+    return this.#rootHash
   }
-  for (const key of delta.deletes) changes.push({ path: pathOf(key), leaf: undefined })
-  changes.sort((a, b) => compareBytes(a.path, b.path))
-  return update(trie, changes, 0, changes.length, 0)
-}
 
-/** Applies changes[from…to), sorted by path, to the subtree at `depth`. */
-function update(
-  node: TrieNode | undefined,
-  changes: readonly Change[],
-  from: number,
-  to: number,
-  depth: number,
-): TrieNode | undefined {
-  if (from === to) return node
-  if (to - from === 1 && (node === undefined || isLeafAt(node, changes[from]?.path))) {
-    return changes[from]?.leaf
+  /** Records in the state. */
+  get size(): number {
+    return this.#nodes.leaves.size
   }
-  const middle = splitPoint(changes, from, to, depth)
-  const [left, right] = childrenOf(node, depth)
-  return join(
-    update(left, changes, from, middle, depth + 1),
-    update(right, changes, middle, to, depth + 1),
-    node,
-  )
-}
 
-function isLeafAt(node: TrieNode, path: Uint8Array | undefined): boolean {
-  return node.kind === 'leaf' && path !== undefined && equalBytes(node.path, path)
-}
-
-/** A leaf sits at the top of its subtree; looked at one level deeper it is on one side. */
-function childrenOf(
-  node: TrieNode | undefined,
-  depth: number,
-): readonly [TrieNode | undefined, TrieNode | undefined] {
-  if (node === undefined) return [undefined, undefined]
-  if (node.kind === 'branch') return [node.left, node.right]
-  return bit(node.path, depth) === 0 ? [node, undefined] : [undefined, node]
-}
-
-function join(
-  left: TrieNode | undefined,
-  right: TrieNode | undefined,
-  before: TrieNode | undefined,
-): TrieNode | undefined {
-  // A lone leaf moves up, so that the shape depends on the records only.
-  if (left === undefined && (right === undefined || right.kind === 'leaf')) return right
-  if (right === undefined && left?.kind === 'leaf') return left
-  if (before?.kind === 'branch' && before.left === left && before.right === right) return before
-  return { kind: 'branch', left, right, hash: branchHash(hashOf(left), hashOf(right)) }
-}
-
-/** First index in [from, to) whose path has bit 1 at `depth`. */
-function splitPoint(changes: readonly Change[], from: number, to: number, depth: number): number {
-  let low = from
-  let high = to
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const path = changes[middle]?.path
-    if (path !== undefined && bit(path, depth) === 0) low = middle + 1
-    else high = middle
+  /** Computes what the delta does; the trie stays as it is. At most `CHANGES_MAX` changes. */
+  prepare(delta: StateDelta): TrieUpdate {
+    return new PreparedUpdate(this.#nodes, this.#root, this.#version, delta)
   }
-  return low
-}
 
-function hashOf(node: TrieNode | undefined): Uint8Array {
-  return node === undefined ? EMPTY : node.hash
-}
-
-function leafHash(path: Uint8Array, valueHash: Uint8Array): Uint8Array {
-  return sha256(concatBytes(LEAF_PREFIX, path, valueHash))
-}
-
-function branchHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256(concatBytes(BRANCH_PREFIX, left, right))
-}
-
-function bit(path: Uint8Array, depth: number): number {
-  return ((path[depth >>> 3] ?? 0) >>> (7 - (depth & 7))) & 1
-}
-
-function pathOf(key: StateKey): Uint8Array {
-  return taggedHash('causeway/state-key', hexToBytes(key))
-}
-
-// --- proofs ---------------------------------------------------------------------------------
-
-/** Shows what the state holds, or does not hold, at a key. */
-export interface StateProof {
-  /** Hashes of the other subtree at each level, from the root down. */
-  readonly siblings: readonly Hash32[]
-  /** The leaf where the path ends, when it is another key's; absent where it ends in nothing. */
-  readonly other?: { readonly path: Hash32; readonly valueHash: Hash32 }
-}
-
-export function buildStateProof(trie: StateTrie, key: StateKey): StateProof {
-  const path = pathOf(key)
-  const siblings: Hash32[] = []
-  let node = trie
-  for (let depth = 0; node?.kind === 'branch'; depth++) {
-    const right = bit(path, depth) === 1
-    siblings.push(hash32FromBytes(hashOf(right ? node.left : node.right)))
-    node = right ? node.right : node.left
+  /**
+   * Makes an update real.
+   * @throws AssertionError unless this trie prepared it, and has not been changed since.
+   */
+  apply(update: TrieUpdate): void {
+    assert(update instanceof PreparedUpdate, 'an update comes from prepare')
+    assert(update.nodes === this.#nodes && update.version === this.#version, 'a fresh update')
+    this.#root = update.moveInto(this.#nodes)
+    this.#rootHash = update.root
+    this.#version += 1
   }
-  if (node === undefined || equalBytes(node.path, path)) return { siblings }
-  const other = {
-    path: hash32FromBytes(node.path),
-    valueHash: hash32FromBytes(node.valueHash),
-  }
-  return { siblings, other }
-}
 
-/** True when `proof` shows that the state with this root holds `value` (undefined: nothing) at `key`. */
-export function verifyStateProof(
-  root: Hash32,
-  key: StateKey,
-  value: Uint8Array | undefined,
-  proof: StateProof,
-): boolean {
-  if (proof.siblings.length > PATH_BITS) return false
-  const path = pathOf(key)
-  let hash: Uint8Array
-  if (value !== undefined) {
-    if (proof.other !== undefined) return false
-    hash = leafHash(path, sha256(value))
-  } else if (proof.other === undefined) {
-    hash = EMPTY
-  } else {
-    const other = hashToBytes(proof.other.path)
-    if (equalBytes(other, path) || !sharesBits(other, path, proof.siblings.length)) return false
-    hash = leafHash(other, hashToBytes(proof.other.valueHash))
-  }
-  for (let depth = proof.siblings.length - 1; depth >= 0; depth--) {
-    const sibling = proof.siblings[depth]
-    if (sibling === undefined) return false
-    const bytes = hashToBytes(sibling)
-    hash = bit(path, depth) === 0 ? branchHash(hash, bytes) : branchHash(bytes, hash)
-  }
-  return bytesToHex(hash) === root
-}
-
-function sharesBits(a: Uint8Array, b: Uint8Array, count: number): boolean {
-  for (let depth = 0; depth < count; depth++) if (bit(a, depth) !== bit(b, depth)) return false
-  return true
-}
-
-export function writeStateProof(writer: ByteWriter, proof: StateProof): void {
-  writer.list(proof.siblings, (w, sibling) => w.bytes(hashToBytes(sibling)))
-  writer.bool(proof.other !== undefined)
-  if (proof.other !== undefined) {
-    writer.bytes(hashToBytes(proof.other.path)).bytes(hashToBytes(proof.other.valueHash))
+  /** Shows what the state holds, or does not hold, at a key. */
+  prove(key: StateKey): StateProof {
+    const path = statePath(key)
+    const none = new NodeTables()
+    const siblings: Hash32[] = []
+    let node = this.#root
+    for (let depth = 0; isBranch(node); depth++) {
+      const left = this.#nodes.branches.get(rowOf(node), LEFT_WORD)
+      const right = this.#nodes.branches.get(rowOf(node), RIGHT_WORD)
+      const goesRight = pathBit(path, depth) === 1
+      siblings.push(hashOfNode(this.#nodes, none, goesRight ? left : right))
+      node = goesRight ? right : left
+    }
+    if (node === NO_NODE) return { siblings }
+    const leaf = new Uint8Array(LEAF_WORDS * 4)
+    this.#nodes.leaves.copyTo(new Uint32Array(leaf.buffer), 0, rowOf(node), 0, LEAF_WORDS)
+    const other = {
+      path: hash32FromBytes(leaf.subarray(0, 32)),
+      valueHash: hash32FromBytes(leaf.subarray(32)),
+    }
+    return other.path === hash32FromBytes(path) ? { siblings } : { siblings, other }
   }
 }
 
-/** @throws DecodeError */
-export function readStateProof(reader: ByteReader): StateProof {
-  const siblings = reader.list(PATH_BITS, (r) => hash32FromBytes(r.bytes(32)))
-  if (!reader.bool()) return { siblings }
-  const other = {
-    path: hash32FromBytes(reader.bytes(32)),
-    valueHash: hash32FromBytes(reader.bytes(32)),
+/** Records that are added together: more are no faster, and wait in memory as objects. */
+const BUILD_STEP = 2 ** 16
+
+/** The trie of a state whose records come in any order, each once. */
+export async function buildStateTrie(
+  records: AsyncIterable<readonly [StateKey, Uint8Array]>,
+): Promise<StateTrie> {
+  const trie = new StateTrie()
+  const deletes = new Set<StateKey>()
+  let puts = new Map<StateKey, Uint8Array>()
+  for await (const [key, value] of records) {
+    puts.set(key, value)
+    if (puts.size < BUILD_STEP) continue
+    trie.apply(trie.prepare({ puts, deletes }))
+    puts = new Map()
   }
-  return { siblings, other }
+  trie.apply(trie.prepare({ puts, deletes }))
+  return trie
+}
+
+function hashOfNode(base: NodeTables, added: NodeTables, node: Node): Hash32 {
+  const bytes = new Uint8Array(HASH_WORDS * 4)
+  writeNodeHash(base, added, node, new Uint32Array(bytes.buffer), 0)
+  return hash32FromBytes(bytes)
+}
+
+class PreparedUpdate implements TrieUpdate {
+  readonly nodes: NodeTables
+  readonly version: number
+  readonly root: Hash32
+  /** What the update adds: the leaf of change i is row i. */
+  readonly #added = new NodeTables()
+  /** Nodes of the trie that are no longer part of it afterwards. */
+  readonly #dropped: Node[] = []
+  readonly #changes: TrieChanges
+  readonly #newRoot: Node
+  readonly #path = new Uint32Array(HASH_WORDS)
+  readonly #leafPath = new Uint32Array(HASH_WORDS)
+
+  constructor(nodes: NodeTables, root: Node, version: number, delta: StateDelta) {
+    this.nodes = nodes
+    this.version = version
+    this.#changes = new TrieChanges(delta, this.#added.leaves)
+    assert(this.#changes.count <= CHANGES_MAX, 'an update has a bounded number of changes')
+    this.#newRoot = this.#update(root, 0, this.#changes.count, 0)
+    this.root = hashOfNode(nodes, this.#added, this.#newRoot)
+  }
+
+  /** Applies the changes at places [from, to) of the order to the subtree at `depth`. */
+  #update(node: Node, from: number, to: number, depth: number): Node {
+    if (from === to) return node
+    if (to - from === 1) {
+      const change = this.#changes.at(from)
+      if (node === NO_NODE || this.#isLeafOf(node, change)) return this.#replace(node, change)
+    }
+    const middle = this.#splitPlace(from, to, depth)
+    const [left, right] = this.#childrenOf(node, depth)
+    return this.#join(
+      this.#update(left, from, middle, depth + 1),
+      this.#update(right, middle, to, depth + 1),
+      node,
+    )
+  }
+
+  #isLeafOf(node: Node, change: number): boolean {
+    if (!isLeaf(node)) return false
+    this.nodes.leaves.copyTo(this.#leafPath, 0, rowOf(node), 0, HASH_WORDS)
+    this.#changes.writePath(change, this.#path)
+    return this.#path.every((word, i) => word === this.#leafPath[i])
+  }
+
+  /** A change meets its own leaf, or nothing. */
+  #replace(node: Node, change: number): Node {
+    if (node !== NO_NODE) this.#dropped.push(node)
+    return this.#changes.isPut(change) ? nodeOf(NODE_KIND.newLeaf, change) : NO_NODE
+  }
+
+  /** A leaf sits at the top of its subtree; looked at one level deeper it is on one side. */
+  #childrenOf(node: Node, depth: number): readonly [Node, Node] {
+    if (node === NO_NODE) return [NO_NODE, NO_NODE]
+    const row = rowOf(node)
+    if (isBranch(node)) {
+      const { branches } = this.nodes
+      return [branches.get(row, LEFT_WORD), branches.get(row, RIGHT_WORD)]
+    }
+    this.nodes.leaves.copyTo(this.#leafPath, 0, row, 0, HASH_WORDS)
+    const path = new Uint8Array(this.#leafPath.buffer)
+    return pathBit(path, depth) === 0 ? [node, NO_NODE] : [NO_NODE, node]
+  }
+
+  #join(left: Node, right: Node, before: Node): Node {
+    if (isBranch(before)) {
+      const row = rowOf(before)
+      const { branches } = this.nodes
+      const isSame =
+        branches.get(row, LEFT_WORD) === left && branches.get(row, RIGHT_WORD) === right
+      if (isSame) return before
+      this.#dropped.push(before)
+    }
+    // A lone leaf moves up, so that the shape depends on the records only.
+    if (left === NO_NODE && (right === NO_NODE || isLeaf(right))) return right
+    if (right === NO_NODE && isLeaf(left)) return left
+    return addBranch(this.nodes, this.#added, left, right)
+  }
+
+  /** First place in [from, to) whose path has bit 1 at `depth`. */
+  #splitPlace(from: number, to: number, depth: number): number {
+    let low = from
+    let high = to
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#changes.bit(this.#changes.at(middle), depth) === 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Adds what is new to the trie's tables, gives back what is not needed, and returns the root. */
+  moveInto(nodes: NodeTables): Node {
+    for (const node of this.#dropped) {
+      const table = kindOf(node) === NODE_KIND.leaf ? nodes.leaves : nodes.branches
+      table.release(rowOf(node))
+    }
+    return this.#move(nodes, this.#newRoot)
+  }
+
+  #move(nodes: NodeTables, node: Node): Node {
+    const row = rowOf(node)
+    switch (kindOf(node)) {
+      case NODE_KIND.newLeaf: {
+        const words = new Uint32Array(LEAF_WORDS)
+        this.#added.leaves.copyTo(words, 0, row, 0, LEAF_WORDS)
+        const leaf = nodes.leaves.allocate()
+        nodes.leaves.copyFrom(words, 0, leaf, 0, LEAF_WORDS)
+        return nodeOf(NODE_KIND.leaf, leaf)
+      }
+      case NODE_KIND.newBranch: {
+        const left = this.#move(nodes, this.#added.branches.get(row, LEFT_WORD))
+        const right = this.#move(nodes, this.#added.branches.get(row, RIGHT_WORD))
+        const words = new Uint32Array(HASH_WORDS)
+        this.#added.branches.copyTo(words, 0, row, 0, HASH_WORDS)
+        const branch = nodes.branches.allocate()
+        nodes.branches.copyFrom(words, 0, branch, 0, HASH_WORDS)
+        nodes.branches.set(branch, LEFT_WORD, left)
+        nodes.branches.set(branch, RIGHT_WORD, right)
+        return nodeOf(NODE_KIND.branch, branch)
+      }
+      default:
+        return node
+    }
+  }
 }

@@ -6,9 +6,10 @@
  * touching it. The storage folder applies the resulting delta in one atomic batch.
  */
 
-import { encodeOutPoint, type OutPoint } from '../bitcoin/transaction.ts'
-import { bytesToHex, hexToBytes } from '../primitives/bytes.ts'
-import { decodeAll, encodeWith } from '../primitives/codec.ts'
+import type { OutPoint } from '../bitcoin/transaction.ts'
+import { bytesToHex, hexToBytes, isHex } from '../primitives/bytes.ts'
+import { type ByteReader, DecodeError, decodeAll, encodeWith } from '../primitives/codec.ts'
+import { toTxid } from '../primitives/hashes.ts'
 import { type Coin, type CoinView, decodeCoin, encodeCoin } from './coin.ts'
 
 /** Lower-case hex of namespace byte ‖ record key. */
@@ -61,8 +62,18 @@ export interface StateDelta {
 
 export const EMPTY_STATE: StateView = { get: () => undefined, range: () => [] }
 
-export function outPointStateKey(namespace: string, outPoint: OutPoint): StateKey {
-  return namespace + bytesToHex(encodeOutPoint(outPoint))
+/** Namespace, txid, output index. */
+const OUTPOINT_KEY_BYTES = 37
+
+/** Txid in display order, then the index as u32 big-endian: 36 bytes that cost no conversion. */
+export function outPointStateKey(namespace: string, { txid, vout }: OutPoint): StateKey {
+  return namespace + txid + vout.toString(16).padStart(8, '0')
+}
+
+/** The inverse. @throws DecodeError for a key of another form. */
+export function outPointOfStateKey(key: StateKey): OutPoint {
+  if (!isHex(key, OUTPOINT_KEY_BYTES)) throw new DecodeError('not the key of an outpoint')
+  return { txid: toTxid(key.slice(2, 66)), vout: Number.parseInt(key.slice(66), 16) }
 }
 
 /** u32 big-endian, so that keys sort as numbers. */
@@ -74,29 +85,65 @@ export function numberOfStateKey(key: StateKey): number {
   return Number.parseInt(key.slice(2), 16)
 }
 
-/** Changes over a view. Reads see them; the view beneath stays as it was. */
+/** What an overlay knows of a key. */
+interface OverlayRecord {
+  /** What the view beneath holds, once it is known. */
+  readonly before: Uint8Array | undefined
+  readonly isBeforeKnown: boolean
+  /** What holds now, when it has changed. */
+  readonly after: Uint8Array | undefined
+  readonly isChanged: boolean
+}
+
+/** Changes over a view. Reads see them; the view beneath stays as it was, and is asked once per key. */
 export class StateOverlay implements StateView {
   readonly #base: StateView
-  readonly #changes = new Map<StateKey, Uint8Array | undefined>()
+  readonly #records = new Map<StateKey, OverlayRecord>()
 
   constructor(base: StateView) {
     this.#base = base
   }
 
   get(key: StateKey): Uint8Array | undefined {
-    return this.#changes.has(key) ? this.#changes.get(key) : this.#base.get(key)
+    const record = this.#records.get(key)
+    if (record?.isChanged === true) return record.after
+    if (record?.isBeforeKnown === true) return record.before
+    const before = this.#base.get(key)
+    this.#records.set(key, { before, isBeforeKnown: true, after: undefined, isChanged: false })
+    return before
   }
 
   put(key: StateKey, value: Uint8Array): void {
-    this.#changes.set(key, value)
+    this.#change(key, value)
+  }
+
+  /** Puts a record of which the caller knows that there was none: nobody needs to look. */
+  create(key: StateKey, value: Uint8Array): void {
+    const known = { before: undefined, isBeforeKnown: true }
+    this.#records.set(key, { ...known, after: value, isChanged: true })
   }
 
   delete(key: StateKey): void {
-    this.#changes.set(key, undefined)
+    this.#change(key, undefined)
+  }
+
+  #change(key: StateKey, after: Uint8Array | undefined): void {
+    const record = this.#records.get(key)
+    const before = record?.before
+    const isBeforeKnown = record?.isBeforeKnown ?? false
+    this.#records.set(key, { before, isBeforeKnown, after, isChanged: true })
+  }
+
+  #before(key: StateKey, record: OverlayRecord): Uint8Array | undefined {
+    return record.isBeforeKnown ? record.before : this.#base.get(key)
   }
 
   *range(namespace: RangedNamespace): Iterable<readonly [StateKey, Uint8Array]> {
-    const changed = [...this.#changes.keys()].filter((key) => key.startsWith(namespace)).toSorted()
+    const changed: StateKey[] = []
+    for (const [key, record] of this.#records) {
+      if (record.isChanged && key.startsWith(namespace)) changed.push(key)
+    }
+    changed.sort()
     let next = 0
     for (const record of this.#base.range(namespace)) {
       const [key] = record
@@ -115,7 +162,7 @@ export class StateOverlay implements StateView {
 
   /** A changed record, unless the change is its end. */
   *#present(key: StateKey): Iterable<readonly [StateKey, Uint8Array]> {
-    const value = this.#changes.get(key)
+    const value = this.#records.get(key)?.after
     if (value !== undefined) yield [key, value]
   }
 
@@ -123,8 +170,9 @@ export class StateOverlay implements StateView {
   *changes(
     namespace: RangedNamespace,
   ): Iterable<readonly [Uint8Array | undefined, Uint8Array | undefined]> {
-    for (const [key, value] of this.#changes) {
-      if (key.startsWith(namespace)) yield [this.#base.get(key), value]
+    for (const [key, record] of this.#records) {
+      if (!record.isChanged || !key.startsWith(namespace)) continue
+      yield [this.#before(key, record), record.after]
     }
   }
 
@@ -132,9 +180,23 @@ export class StateOverlay implements StateView {
   delta(): StateDelta {
     const puts = new Map<StateKey, Uint8Array>()
     const deletes = new Set<StateKey>()
-    for (const [key, value] of this.#changes) {
-      if (value !== undefined) puts.set(key, value)
-      else if (this.#base.get(key) !== undefined) deletes.add(key)
+    for (const [key, record] of this.#records) {
+      if (!record.isChanged) continue
+      if (record.after !== undefined) puts.set(key, record.after)
+      else if (this.#before(key, record) !== undefined) deletes.add(key)
+    }
+    return { puts, deletes }
+  }
+
+  /** The delta that leads back. */
+  undo(): StateDelta {
+    const puts = new Map<StateKey, Uint8Array>()
+    const deletes = new Set<StateKey>()
+    for (const [key, record] of this.#records) {
+      if (!record.isChanged) continue
+      const before = this.#before(key, record)
+      if (before !== undefined) puts.set(key, before)
+      else if (record.after !== undefined) deletes.add(key)
     }
     return { puts, deletes }
   }
@@ -150,41 +212,42 @@ export function coinsOf(view: StateView): CoinView {
   }
 }
 
+/** A coin is made once: its txid commits to inputs that are spent once, a coinbase's to its height. */
 export function putCoin(overlay: StateOverlay, outPoint: OutPoint, coin: Coin): void {
-  overlay.put(outPointStateKey(NAMESPACE.coin, outPoint), encodeCoin(coin))
+  overlay.create(outPointStateKey(NAMESPACE.coin, outPoint), encodeCoin(coin))
 }
 
 export function deleteCoin(overlay: StateOverlay, outPoint: OutPoint): void {
   overlay.delete(outPointStateKey(NAMESPACE.coin, outPoint))
 }
 
-// --- undo -----------------------------------------------------------------------------------
+// --- deltas as bytes ------------------------------------------------------------------------
 
 const KEY_BYTES_MAX = 64
 const VALUE_BYTES_MAX = 4_000_000
 const CHANGES_MAX = 1_000_000
 
-/** The records that a delta replaces, as they were: enough to go back one block. */
-export function encodeUndo(view: StateView, delta: StateDelta): Uint8Array {
+/** A delta as bytes: what is kept of each block to go back over it. */
+export function encodeDelta({ puts, deletes }: StateDelta): Uint8Array {
   return encodeWith((writer) => {
-    writer.list([...delta.puts.keys(), ...delta.deletes].toSorted(), (w, key) => {
-      const before = view.get(key)
-      w.varBytes(hexToBytes(key)).bool(before !== undefined)
-      if (before !== undefined) w.varBytes(before)
-    })
+    writer.list([...puts], (w, [key, value]) => w.varBytes(hexToBytes(key)).varBytes(value))
+    writer.list([...deletes], (w, key) => w.varBytes(hexToBytes(key)))
   })
 }
 
-/** The delta that leads back. @throws DecodeError */
-export function decodeUndo(bytes: Uint8Array): StateDelta {
-  const puts = new Map<StateKey, Uint8Array>()
-  const deletes = new Set<StateKey>()
-  decodeAll(bytes, (reader) =>
-    reader.list(CHANGES_MAX, (r) => {
-      const key = bytesToHex(r.varBytes(KEY_BYTES_MAX))
-      if (r.bool()) puts.set(key, r.varBytes(VALUE_BYTES_MAX))
-      else deletes.add(key)
-    }),
-  )
-  return { puts, deletes }
+/** @throws DecodeError, also for a key that comes twice. */
+export function decodeDelta(bytes: Uint8Array): StateDelta {
+  return decodeAll(bytes, (reader) => {
+    const put = reader.list(CHANGES_MAX, (r) => [readKey(r), r.varBytes(VALUE_BYTES_MAX)] as const)
+    const deleted = reader.list(CHANGES_MAX, readKey)
+    const puts = new Map(put)
+    const deletes = new Set(deleted)
+    const keys = new Set([...puts.keys(), ...deletes])
+    if (keys.size !== put.length + deleted.length) throw new DecodeError('a key comes twice')
+    return { puts, deletes }
+  })
+}
+
+function readKey(reader: ByteReader): StateKey {
+  return bytesToHex(reader.varBytes(KEY_BYTES_MAX))
 }

@@ -14,7 +14,6 @@ import { classifyOutput } from '../bitcoin/script.ts'
 import {
   encodeTransaction,
   type OutPoint,
-  outPointKey,
   type Transaction,
   type TxOutput,
   transactionId,
@@ -22,9 +21,10 @@ import {
 import { equalBytes } from '../primitives/bytes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type Sats, sats } from '../primitives/units.ts'
+import type { BlockScripts } from './block-scripts.ts'
 import { checkTransaction } from './check-transaction.ts'
 import type { Coin, CoinOrigin } from './coin.ts'
-import { connectTransaction, type ScriptCache } from './connect-transaction.ts'
+import { spendCoins } from './connect-transaction.ts'
 import type { PegTotals } from './extension.ts'
 import type { L1Section } from './l1-section.ts'
 import { type ChainParams, MAX_BLOCK_SIGOPS } from './params.ts'
@@ -65,13 +65,16 @@ export interface SpentCoin {
   readonly coin: Coin
 }
 
-/** Applies the content to the overlay; after a rejection the overlay is worthless. */
+/**
+ * Applies the content to the overlay; after a rejection the overlay is worthless. The caller settles
+ * `scripts` afterwards.
+ */
 export function applyContent(
   overlay: StateOverlay,
   params: ChainParams,
   tip: ChainTip,
   content: BlockContent,
-  cache?: ScriptCache,
+  scripts: BlockScripts,
 ): Result<TransitionOutcome, Rejection> {
   const height = tip.height + 1
   const reservesBefore = getPegBooks(overlay).totals.reserves
@@ -84,7 +87,7 @@ export function applyContent(
   const ordinary = takeMint(overlay, tip, content.transactions, deposits)
   if (!ordinary.ok) return ordinary
 
-  const spending = connectTransactions(overlay, params, tip, content, ordinary.value, cache)
+  const spending = connectTransactions(overlay, params, tip, content, ordinary.value, scripts)
   if (!spending.ok) return spending
 
   connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
@@ -142,8 +145,8 @@ function takeMint(
   if (mint === undefined || !equalBytes(encodeTransaction(mint), encodeTransaction(expected))) {
     return reject('bad-mint')
   }
-  const added = addOutputs(overlay, tip, mint, 'mint')
-  return added.ok ? ok(rest) : added
+  addOutputs(overlay, tip, mint, 'mint')
+  return ok(rest)
 }
 
 interface SpendingOutcome {
@@ -157,7 +160,7 @@ function connectTransactions(
   tip: ChainTip,
   content: BlockContent,
   transactions: readonly Transaction[],
-  cache?: ScriptCache,
+  scripts: BlockScripts,
 ): Result<SpendingOutcome, Rejection> {
   const context = { height: tip.height + 1, medianTimePast: medianTimePast(tip) }
   const coins = coinsOf(overlay)
@@ -167,17 +170,19 @@ function connectTransactions(
   for (const transaction of transactions) {
     const checked = checkTransaction(transaction)
     if (!checked.ok) return checked
-    const connected = connectTransaction(transaction, coins, context, cache)
-    if (!connected.ok) return connected
-    fees += connected.value.fee
-    sigops += connected.value.sigops
+    const spending = spendCoins(transaction, coins, context)
+    if (!spending.ok) return spending
+    fees += spending.value.fee
+    // Before any script runs: what no block may hold must not cost the work.
+    sigops += spending.value.sigops
     if (sigops > MAX_BLOCK_SIGOPS) return reject('bad-blk-sigops')
+    const verified = scripts.verify(transaction, spending.value.spent)
+    if (!verified.ok) return verified
     const burn = { height: context.height, timeMs: content.timeMs }
     const burns = queueBurns(overlay, params, transaction, burn)
     if (!burns.ok) return burns
-    spent.push(spendInputs(overlay, transaction, connected.value.spent))
-    const added = addOutputs(overlay, tip, transaction, 'ordinary')
-    if (!added.ok) return added
+    spent.push(spendInputs(overlay, transaction, spending.value.spent))
+    addOutputs(overlay, tip, transaction, 'ordinary')
   }
   return ok({ fees: sats(fees), spent })
 }
@@ -200,24 +205,13 @@ function addOutputs(
   tip: ChainTip,
   transaction: Transaction,
   origin: CoinOrigin,
-): Result<void, Rejection> {
+): void {
   const txid = transactionId(transaction)
-  const coins = coinsOf(overlay)
-  for (const [vout, output] of transaction.outputs.entries()) {
-    const { kind } = classifyOutput(output.script)
+  const height = tip.height + 1
+  const medianTimeBefore = medianTimePast(tip)
+  for (const [vout, { value, script }] of transaction.outputs.entries()) {
+    const { kind } = classifyOutput(script)
     if (kind === 'op_return' || kind === 'withdraw') continue
-    const outPoint = { txid, vout }
-    // BIP30's case cannot arise among unspent coins, but an overwritten coin would be lost money.
-    if (coins.findCoin(outPoint) !== undefined) {
-      return reject('bad-txns-BIP30', 'invalid', outPointKey(outPoint))
-    }
-    putCoin(overlay, outPoint, {
-      value: output.value,
-      script: output.script,
-      height: tip.height + 1,
-      medianTimeBefore: medianTimePast(tip),
-      origin,
-    })
+    putCoin(overlay, { txid, vout }, { value, script, height, medianTimeBefore, origin })
   }
-  return ok(undefined)
 }

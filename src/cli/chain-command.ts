@@ -1,4 +1,7 @@
-/** `causeway chain`: the tip, blocks, transactions, and checking that a block is final. */
+/**
+ * `causeway chain`: the tip, blocks, transactions, checking that a block is final. Proofs and snapshots
+ * have files of their own.
+ */
 
 import type { Command } from 'commander'
 import { z } from 'zod'
@@ -11,6 +14,9 @@ import { type CommandCall, type CommandContext, handle } from './command-context
 import { verifyFinality } from './finality-check.ts'
 import type { esploraTransactionAnswer } from './node-answers.ts'
 import { btc, fields, utcTime } from './output.ts'
+import { addProofCommand } from './proof-command.ts'
+import { addSnapshotCommands } from './snapshot-command.ts'
+import { addTestTransactionCommand } from './test-transaction-command.ts'
 
 const MAX_HEIGHT = 0xffffffff
 
@@ -24,12 +30,15 @@ export function addChainCommands(program: Command, io: CliIo): void {
   handle(block, io, showBlock)
   const transaction = group.command('tx').description('a transaction').argument('<txid>')
   handle(transaction, io, showTransaction)
+  addTestTransactionCommand(group, io)
   const verify = group
     .command('verify')
     .description('check the validators’ certificate of a block')
     .argument('[height]', 'default: the tip')
     .option('--genesis <file>', 'check against this genesis file instead of what the node serves')
   handle(verify, io, verifyBlock)
+  addProofCommand(group, io)
+  addSnapshotCommands(group, io)
 }
 
 async function showTip({ context }: CommandCall): Promise<void> {

@@ -9,9 +9,8 @@ import { promisify } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { decodeAddress, L1_ADDRESS_NETWORKS } from '../bitcoin/address.ts'
-import { installSecp256k1Backend } from '../primitives/secp256k1.ts'
 import { parseBtc } from '../primitives/units.ts'
-import { chooseSecp256k1Backend } from '../runtime/secp256k1-backend.ts'
+import { installNativeBackends } from '../runtime/native-backends.ts'
 import { createSystemRuntime } from '../runtime/system-runtime.ts'
 import { CliError, usageError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
@@ -76,7 +75,7 @@ async function runDevnet({ context, options }: CommandCall, run: RunCommand): Pr
   const parsed = devnetOptions.safeParse(options)
   if (!parsed.success) throw usageError(z.prettifyError(parsed.error))
   const chosen = parsed.data
-  installSecp256k1Backend(chooseSecp256k1Backend())
+  installNativeBackends()
   const startedMs = context.io.clock.monotonicMs()
   const seconds = (): string =>
     ((context.io.clock.monotonicMs() - startedMs) / 1000).toFixed(1).padStart(6)

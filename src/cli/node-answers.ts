@@ -242,3 +242,19 @@ export const esploraTransactionAnswer = z.object({
     block_time: count.nullish(),
   }),
 })
+
+/** bitcoind's `testmempoolaccept`: amounts in bitcoin. */
+export const testedTransactionsAnswer = z
+  .array(
+    z.object({
+      txid: hash,
+      allowed: z.boolean().optional(),
+      vsize: count.optional(),
+      fees: z.object({ base: z.number().min(0) }).optional(),
+      'reject-reason': text.optional(),
+      'reject-details': text.optional(),
+      'package-error': text.optional(),
+    }),
+  )
+  .max(MAX_ROWS)
+export type TestedTransaction = z.infer<typeof testedTransactionsAnswer>[number]

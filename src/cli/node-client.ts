@@ -18,6 +18,7 @@ import {
   releasesAnswer,
   reservesAnswer,
   statusAnswer,
+  testedTransactionsAnswer,
   withdrawAddressAnswer,
 } from './node-answers.ts'
 
@@ -111,6 +112,11 @@ export class NodeClient {
 
   transaction(txid: string): Promise<z.infer<typeof esploraTransactionAnswer>> {
     return this.#json(`/api/tx/${txid}`, esploraTransactionAnswer)
+  }
+
+  /** Raw transactions in hex; nothing is sent on. */
+  testTransactions(hexes: readonly string[]): Promise<z.infer<typeof testedTransactionsAnswer>> {
+    return this.#json('/api/txs/test', testedTransactionsAnswer, { json: hexes })
   }
 
   async #hash(path: string): Promise<string> {

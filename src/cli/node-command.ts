@@ -10,6 +10,7 @@ import { xOnlyPublicKey } from '../primitives/secp256k1.ts'
 import { CliError, usageError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
+import { addDoctorCommand } from './doctor-command.ts'
 import { EXIT } from './exit-codes.ts'
 import { startNode } from './node/node-assembly.ts'
 import { createNodeHome, homePaths, openNodeHome, readGenesis } from './node/node-home.ts'
@@ -43,6 +44,8 @@ export function addNodeCommands(program: Command, io: CliIo): void {
 
   const status = node.command('status').description('how a running node is')
   handle(status, io, runStatus)
+
+  addDoctorCommand(node, io)
 }
 
 const port = z

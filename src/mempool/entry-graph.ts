@@ -1,6 +1,6 @@
 /**
  * Unconfirmed transactions and how they hang together: who spends what, who builds on whom, who touches
- * which script. Keeps the links consistent and decides nothing.
+ * which script, and what families weigh and pay. Keeps links and sums consistent and decides nothing.
  */
 
 import { classifyOutput } from '../bitcoin/script.ts'
@@ -34,11 +34,31 @@ export interface Spender {
   readonly vin: number
 }
 
-interface Node {
+/** Sums over a transaction and everything that it builds on, or that builds on it. */
+export interface FamilyTotals {
+  readonly count: number
+  readonly fee: bigint
+  readonly vsize: number
+  readonly chargedVsize: number
+}
+
+/** A transaction in its place. A view of the graph: it changes as the graph does. */
+export interface FamilyNode {
   readonly entry: MempoolEntry
   /** Unconfirmed transactions whose outputs it spends; those that spend its outputs. */
+  readonly parents: ReadonlySet<FamilyNode>
+  readonly children: ReadonlySet<FamilyNode>
+  /** It and everything that it builds on. */
+  readonly ancestors: FamilyTotals
+  /** It and everything that builds on it. */
+  readonly descendants: FamilyTotals
+}
+
+interface Node extends FamilyNode {
   readonly parents: Set<Node>
   readonly children: Set<Node>
+  ancestors: FamilyTotals
+  descendants: FamilyTotals
   readonly scripts: readonly Hash32[]
 }
 
@@ -64,9 +84,18 @@ export class EntryGraph {
     return this.#nodes.get(txid)?.entry
   }
 
+  findNode(txid: Txid): FamilyNode | undefined {
+    return this.#nodes.get(txid)
+  }
+
   /** In order of arrival. */
   *entries(): Iterable<MempoolEntry> {
     for (const node of this.#nodes.values()) yield node.entry
+  }
+
+  /** In order of arrival. */
+  nodes(): Iterable<FamilyNode> {
+    return this.#nodes.values()
   }
 
   ids(): readonly Txid[] {
@@ -85,38 +114,45 @@ export class EntryGraph {
     return [...this.#node(txid).parents].map((node) => node.entry)
   }
 
-  children(txid: Txid): readonly MempoolEntry[] {
-    return [...this.#node(txid).children].map((node) => node.entry)
+  /** What a transaction outside the pool would build on, directly. */
+  parentsOfNew(transaction: Transaction): readonly FamilyNode[] {
+    const parents = new Set<Node>()
+    for (const input of transaction.inputs) {
+      const parent = this.#nodes.get(input.prevout.txid)
+      if (parent !== undefined) parents.add(parent)
+    }
+    return [...parents]
   }
 
   /** What a transaction outside the pool would build on, directly and indirectly. */
-  ancestorsOfNew(transaction: Transaction): readonly MempoolEntry[] {
-    const starts: Node[] = []
-    for (const input of transaction.inputs) {
-      const parent = this.#nodes.get(input.prevout.txid)
-      if (parent !== undefined) starts.push(parent)
-    }
-    return reach(starts, (node) => node.parents)
+  ancestorsOfNew(transaction: Transaction): readonly FamilyNode[] {
+    return reach(this.parentsOfNew(transaction), (node) => node.parents)
   }
 
   /** Without the transaction itself. */
   ancestors(txid: Txid): readonly MempoolEntry[] {
-    return reach(this.#node(txid).parents, (node) => node.parents)
+    return reach(this.#node(txid).parents, (node) => node.parents).map((node) => node.entry)
   }
 
   /** The given transactions and everything that builds on them. */
   withDescendants(txids: Iterable<Txid>): readonly MempoolEntry[] {
     const starts = [...txids].map((txid) => this.#node(txid))
-    return reach(starts, (node) => node.children)
+    return reach(starts, (node) => node.children).map((node) => node.entry)
   }
 
-  /** Its inputs must be spent by nobody else in the pool. */
-  add(entry: MempoolEntry): void {
+  /**
+   * Its inputs must be spent by nobody else in the pool, and nothing in the pool may build on it yet.
+   * Returns it and its ancestors: what has other `descendants` now.
+   */
+  add(entry: MempoolEntry): readonly FamilyNode[] {
     assert(!this.#nodes.has(entry.txid), 'a transaction enters the pool once')
+    const own = totalsOf(entry)
     const node: Node = {
       entry,
       parents: new Set(),
       children: new Set(),
+      ancestors: own,
+      descendants: own,
       scripts: touchedScripts(entry),
     }
     this.#nodes.set(entry.txid, node)
@@ -129,20 +165,51 @@ export class EntryGraph {
       node.parents.add(parent)
       parent.children.add(node)
     }
+    this.#addScripts(node)
+    if (node.parents.size === 0) return [node]
+    const ancestors = reach(node.parents, (one) => one.parents)
+    for (const ancestor of ancestors) {
+      node.ancestors = plus(node.ancestors, totalsOf(ancestor.entry))
+      ancestor.descendants = plus(ancestor.descendants, own)
+    }
+    return [node, ...ancestors]
+  }
+
+  /**
+   * Takes some out together. What builds on them stays, if it is not among them, and builds on confirmed
+   * coins from now on. Returns the ancestors that stay: what has other `descendants` now.
+   */
+  remove(txids: Iterable<Txid>): readonly FamilyNode[] {
+    const leaving = new Set([...txids].map((txid) => this.#node(txid)))
+    const changed = new Set<Node>()
+    // First the sums of all, while every link is still there to be followed.
+    for (const node of leaving) {
+      const own = totalsOf(node.entry)
+      for (const ancestor of reach(node.parents, (one) => one.parents)) {
+        ancestor.descendants = minus(ancestor.descendants, own)
+        if (!leaving.has(ancestor)) changed.add(ancestor)
+      }
+      for (const descendant of reach(node.children, (one) => one.children)) {
+        descendant.ancestors = minus(descendant.ancestors, own)
+      }
+    }
+    for (const node of leaving) this.#unlink(node)
+    return [...changed]
+  }
+
+  #addScripts(node: Node): void {
+    const { txid } = node.entry
     for (const hash of node.scripts) {
       const txids = this.#byScript.get(hash)
-      if (txids === undefined) this.#byScript.set(hash, new Set([entry.txid]))
-      else txids.add(entry.txid)
+      if (txids === undefined) this.#byScript.set(hash, new Set([txid]))
+      else txids.add(txid)
     }
   }
 
-  /** Only this one: what builds on it stays, and builds on a confirmed coin from now on. */
-  remove(txid: Txid): void {
-    const node = this.#node(txid)
+  #unlink(node: Node): void {
+    const { txid, transaction } = node.entry
     this.#nodes.delete(txid)
-    for (const input of node.entry.transaction.inputs) {
-      this.#spenders.delete(outPointKey(input.prevout))
-    }
+    for (const input of transaction.inputs) this.#spenders.delete(outPointKey(input.prevout))
     for (const parent of node.parents) parent.children.delete(node)
     for (const child of node.children) child.parents.delete(node)
     for (const hash of node.scripts) {
@@ -158,11 +225,33 @@ export class EntryGraph {
 }
 
 /** Everything reachable over the links, the starts included. */
-function reach(starts: Iterable<Node>, links: (node: Node) => Iterable<Node>): MempoolEntry[] {
-  const seen = new Set<Node>(starts)
+function reach<N extends FamilyNode>(starts: Iterable<N>, links: (node: N) => Iterable<N>): N[] {
+  const seen = new Set<N>(starts)
   // A Set iterates over what is added while it iterates.
   for (const node of seen) for (const next of links(node)) seen.add(next)
-  return [...seen].map((node) => node.entry)
+  return [...seen]
+}
+
+function totalsOf({ fee, vsize, chargedVsize }: MempoolEntry): FamilyTotals {
+  return { count: 1, fee, vsize, chargedVsize }
+}
+
+function plus(a: FamilyTotals, b: FamilyTotals): FamilyTotals {
+  return {
+    count: a.count + b.count,
+    fee: a.fee + b.fee,
+    vsize: a.vsize + b.vsize,
+    chargedVsize: a.chargedVsize + b.chargedVsize,
+  }
+}
+
+function minus(a: FamilyTotals, b: FamilyTotals): FamilyTotals {
+  return {
+    count: a.count - b.count,
+    fee: a.fee - b.fee,
+    vsize: a.vsize - b.vsize,
+    chargedVsize: a.chargedVsize - b.chargedVsize,
+  }
 }
 
 /** SHA-256 of every script that it pays or spends from, outputs that nobody can spend left out. */

@@ -31,10 +31,18 @@ export const CHAIN_TRANSACTIONS_MAX = 25
 export const CHAIN_VSIZE_MAX = 101_000
 /** Memory of all transactions together, as `entryMemoryBytes` estimates it: some twenty full blocks. */
 export const MEMPOOL_BYTES_MAX = 64 << 20
-/** A full pool is cut to this part of its limit, so that not every arrival sorts it again. */
-export const TRIM_TO_FRACTION = 0.95
 /** After two weeks the sender has given up, or should send again. */
 export const EXPIRY_MS = 336 * 3_600_000
+/** Core's MAX_PACKAGE_COUNT and MAX_PACKAGE_WEIGHT: what is judged together fits into one family. */
+export const PACKAGE_TRANSACTIONS_MAX = 25
+export const PACKAGE_WEIGHT_MAX = 4 * CHAIN_VSIZE_MAX
+/** BIP431: version 3 opts in to families of two at most, small enough that nobody can pin them. */
+export const TRUC_VERSION = 3
+export const TRUC_VSIZE_MAX = 10_000
+export const TRUC_CHILD_VSIZE_MAX = 1_000
+export const TRUC_FAMILY_MAX = 2
+/** Core's MAX_DUST_OUTPUTS_PER_TX: see `ephemeral-dust.ts`. */
+const DUST_OUTPUTS_MAX = 1
 /** OP_RETURN, push, 80 bytes of data. */
 const OP_RETURN_SCRIPT_BYTES_MAX = 83
 
@@ -81,20 +89,34 @@ function dustLimitSats(script: Uint8Array): bigint {
   }
 }
 
+/** Positions of outputs that are worth less than it costs to spend them. */
+export function dustOutputs(transaction: Transaction): readonly number[] {
+  const found: number[] = []
+  for (const [vout, { script, value }] of transaction.outputs.entries()) {
+    // Value 0 marks the carrier of an asset, which consensus judges.
+    if (value !== 0n && value < dustLimitSats(script)) found.push(vout)
+  }
+  return found
+}
+
 /** The rules that need nothing but the transaction. */
 export function checkStandard(transaction: Transaction): Result<void, Rejection> {
   const weight = transactionWeight(transaction)
   if (weight > MAX_STANDARD_WEIGHT) return reject('tx-size', 'policy', `weight ${weight}`)
-  for (const [index, { script, value }] of transaction.outputs.entries()) {
+  for (const [index, { script }] of transaction.outputs.entries()) {
     const isData = classifyOutput(script).kind === 'op_return'
     if (isData && script.length > OP_RETURN_SCRIPT_BYTES_MAX) {
       return reject('scriptpubkey', 'policy', `output ${index}: OP_RETURN too long`)
     }
-    const limit = dustLimitSats(script)
-    // Value 0 marks the carrier of an asset, which consensus judges.
-    if (value !== 0n && value < limit) {
-      return reject('dust', 'policy', `output ${index} is below ${limit} satoshis`)
-    }
+  }
+  const dust = dustOutputs(transaction)
+  if (dust.length > DUST_OUTPUTS_MAX) {
+    return reject('dust', 'policy', `outputs ${dust.slice(0, 5).join(', ')} are too small`)
   }
   return ok(undefined)
+}
+
+/** Does it pay enough to wait without a child that pays for it? */
+export function paysForItself(fee: bigint, vsize: number): boolean {
+  return fee >= feeAtRate(MIN_RELAY_FEE_SATS_PER_KVB, vsize)
 }

@@ -1,36 +1,77 @@
 /**
- * Replacement by fee for every transaction (full RBF): a newcomer that spends the same coins takes the
- * place of what it conflicts with when it pays for it. BIP125 rules 3 to 5, and Core's rule that the
- * fee rate must rise; signalling (rule 1) and new unconfirmed inputs (rule 2) do not matter.
+ * Replacement by fee for every transaction (full RBF): newcomers that spend the same coins take the place
+ * of what they conflict with when they pay for it. BIP125 rules 3 to 5; and blocks must get better by
+ * it: the newcomers offer a higher fee rate than any of what goes, each counted with the ancestors that
+ * it needs. Signalling (rule 1) does not matter, and with that new unconfirmed inputs (rule 2) neither.
  */
 
-import type { Transaction } from '../bitcoin/transaction.ts'
 import type { Txid } from '../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
-import type { EntryGraph, MempoolEntry } from './entry-graph.ts'
+import type { EntryGraph, FamilyNode, MempoolEntry } from './entry-graph.ts'
 import { feeAtRate, INCREMENTAL_FEE_SATS_PER_KVB, REPLACEMENT_EVICTIONS_MAX } from './policy.ts'
 
-export interface Newcomer {
-  readonly transaction: Transaction
+/** What somebody pays for so many virtual bytes. */
+interface Offer {
   readonly fee: bigint
   readonly chargedVsize: number
 }
 
-/** What has to go for the newcomer: its direct conflicts and all that builds on them. */
-export function checkReplacement(
-  graph: EntryGraph,
-  newcomer: Newcomer,
-): Result<readonly MempoolEntry[], Rejection> {
+/** Transactions of the pool that spend the same coins. */
+export function directConflicts(graph: EntryGraph, entry: MempoolEntry): Set<Txid> {
   const conflicts = new Set<Txid>()
-  for (const input of newcomer.transaction.inputs) {
+  for (const input of entry.transaction.inputs) {
     const spender = graph.spender(input.prevout)
     if (spender !== undefined) conflicts.add(spender.txid)
   }
+  return conflicts
+}
+
+/** What has to go for the newcomer: its conflicts, the sibling, and all that builds on them. */
+export function checkReplacement(
+  graph: EntryGraph,
+  newcomer: MempoolEntry,
+  sibling?: MempoolEntry,
+): Result<readonly MempoolEntry[], Rejection> {
+  const conflicts = directConflicts(graph, newcomer)
+  if (sibling !== undefined) conflicts.add(sibling.txid)
   if (conflicts.size === 0) return ok([])
+  const ancestors = graph.ancestorsOfNew(newcomer.transaction)
   // Who spends a coin that its own ancestor spends can never be in one block with it.
-  for (const ancestor of graph.ancestorsOfNew(newcomer.transaction)) {
-    if (conflicts.has(ancestor.txid)) return reject('bad-txns-spends-conflicting-tx', 'policy')
+  if (ancestors.some(({ entry }) => conflicts.has(entry.txid))) {
+    return reject('bad-txns-spends-conflicting-tx', 'policy')
   }
+  return checkPaysFor(graph, conflicts, newcomer, blockOffer(newcomer, ancestors))
+}
+
+/**
+ * The same for a parent and its only child (Core's package RBF), which together pay for both. Neither may
+ * have other ancestors here: their worth would depend on more than the two.
+ */
+export function checkPackageReplacement(
+  graph: EntryGraph,
+  conflicts: ReadonlySet<Txid>,
+  members: readonly MempoolEntry[],
+): Result<readonly MempoolEntry[], Rejection> {
+  const [parent, child, ...others] = members
+  const isPair = parent !== undefined && child !== undefined && others.length === 0
+  if (!isPair || !child.transaction.inputs.some((input) => input.prevout.txid === parent.txid)) {
+    return failed('only one parent with one child')
+  }
+  if (members.some((member) => graph.parentsOfNew(member.transaction).length > 0)) {
+    return failed('has ancestors that wait')
+  }
+  const offer = sum([parent, child])
+  // Otherwise the parent should come alone.
+  if (!isBetter(offer, parent)) return failed('the child does not pay for the parent')
+  return checkPaysFor(graph, conflicts, offer, offer)
+}
+
+function checkPaysFor(
+  graph: EntryGraph,
+  conflicts: ReadonlySet<Txid>,
+  own: Offer,
+  offered: Offer,
+): Result<readonly MempoolEntry[], Rejection> {
   // Rule 5, on the direct conflicts first: each has its descendants still to be walked.
   if (conflicts.size > REPLACEMENT_EVICTIONS_MAX)
     return reject('too many potential replacements', 'policy')
@@ -38,22 +79,44 @@ export function checkReplacement(
   if (replaced.length > REPLACEMENT_EVICTIONS_MAX) {
     return reject('too many potential replacements', 'policy', `${replaced.length} transactions`)
   }
-  for (const txid of conflicts) {
-    const conflict = graph.find(txid)
-    if (conflict !== undefined && !paysHigherRate(newcomer, conflict)) {
-      return reject('insufficient fee', 'policy', `fee rate not above that of ${txid}`)
-    }
+  for (const { txid } of replaced) {
+    const node = graph.findNode(txid)
+    if (node === undefined || isBetter(offered, offerOf(node))) continue
+    return reject('insufficient fee', 'policy', `fee rate not above that of ${txid}`)
   }
   // Rule 3: at least the fees of everything that goes. Rule 4: and the newcomer's own relay.
-  const replacedFees = replaced.reduce((sum, entry) => sum + entry.fee, 0n)
-  const least = replacedFees + feeAtRate(INCREMENTAL_FEE_SATS_PER_KVB, newcomer.chargedVsize)
-  if (newcomer.fee < least) {
-    return reject('insufficient fee', 'policy', `fee ${newcomer.fee}, needed ${least}`)
+  const least = sum(replaced).fee + feeAtRate(INCREMENTAL_FEE_SATS_PER_KVB, own.chargedVsize)
+  if (own.fee < least) {
+    return reject('insufficient fee', 'policy', `fee ${own.fee}, needed ${least}`)
   }
   return ok(replaced)
 }
 
+/** What a block earns by it: its own rate, or less when ancestors have to come with it. */
+function blockOffer(own: MempoolEntry, ancestors: readonly FamilyNode[]): Offer {
+  const together = sum([own, ...ancestors.map(({ entry }) => entry)])
+  return isBetter(own, together) ? together : own
+}
+
+function offerOf({ entry, ancestors }: FamilyNode): Offer {
+  return isBetter(entry, ancestors) ? ancestors : entry
+}
+
+function sum(offers: readonly Offer[]): Offer {
+  let fee = 0n
+  let chargedVsize = 0
+  for (const offer of offers) {
+    fee += offer.fee
+    chargedVsize += offer.chargedVsize
+  }
+  return { fee, chargedVsize }
+}
+
 /** Exactly: a/b > c/d as a·d > c·b. */
-function paysHigherRate(newcomer: Newcomer, conflict: MempoolEntry): boolean {
-  return newcomer.fee * BigInt(conflict.chargedVsize) > conflict.fee * BigInt(newcomer.chargedVsize)
+function isBetter(a: Offer, b: Offer): boolean {
+  return a.fee * BigInt(b.chargedVsize) > b.fee * BigInt(a.chargedVsize)
+}
+
+function failed(detail: string): Result<never, Rejection> {
+  return reject('package RBF failed', 'policy', detail)
 }

@@ -152,7 +152,7 @@ class Producer implements BlockProducer {
   #choose(section: L1Section): readonly Transaction[] {
     const reserved = RESERVED_WEIGHT + section.deposits.length * DEPOSIT_WEIGHT
     const limits = { maxWeight: MAX_BLOCK_WEIGHT - reserved, maxSigops: MAX_BLOCK_SIGOPS }
-    const template = buildBlockTemplate(this.#parts.mempool.all(), limits)
+    const template = buildBlockTemplate(this.#parts.mempool.families(), limits)
     return template.transactions.map((entry) => entry.transaction)
   }
 

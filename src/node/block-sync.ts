@@ -249,9 +249,19 @@ class Sync implements BlockSync {
   }
 }
 
-/** @throws DecodeError for a malformed question. */
+/** This node has no blocks that old: it began with a snapshot. The peer asks others. */
+export class PrunedBlocksError extends Error {
+  override readonly name = 'PrunedBlocksError'
+}
+
+/** @throws DecodeError for a malformed question, PrunedBlocksError for one about older blocks. */
 function answerDecided(chain: ChainService, question: Uint8Array): Uint8Array {
   const { fromHeight, count } = decodeDecidedRequest(question)
+  const first = chain.database.firstHeight()
+  // An empty answer would say that there is nothing newer.
+  if (Math.max(1, fromHeight) < first) {
+    throw new PrunedBlocksError(`blocks below ${first} are not here`)
+  }
   const blocks: DecidedBlock[] = []
   let bytes = 0
   // Only what is durable here: a block that a crash could take back must not be advertised.

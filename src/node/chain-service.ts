@@ -6,6 +6,7 @@
 
 import { headerHash } from '../bitcoin/header.ts'
 import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
+import type { ScriptVerification } from '../chain/block-scripts.ts'
 import { type BlockPlan, buildBlock } from '../chain/build-block.ts'
 import {
   type ChainState,
@@ -13,22 +14,16 @@ import {
   checkBinding,
   connectBlock,
 } from '../chain/connect-block.ts'
-import type { ScriptCache } from '../chain/connect-transaction.ts'
 import { genesisBlock, genesisDelta } from '../chain/genesis-state.ts'
 import type { ChainParams } from '../chain/params.ts'
-import {
-  RANGED_NAMESPACES,
-  type RangedNamespace,
-  type StateDelta,
-  type StateKey,
-  type StateView,
-} from '../chain/state.ts'
-import { type StateTrie, stateRoot, updateStateTrie } from '../chain/state-trie.ts'
+import { type StateDelta, type StateKey, type StateView } from '../chain/state.ts'
+import { buildStateTrie, type StateTrie } from '../chain/state-trie.ts'
 import { type ChainTip, tipAfter } from '../chain/tip.ts'
 import { assert, present } from '../primitives/assert.ts'
 import type { BlockHash } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ChainDatabase } from '../storage/chain-database.ts'
+import { RangedRecords } from './ranged-records.ts'
 
 /** The stored state is not the one that the last block committed to. */
 export class StateMismatchError extends Error {
@@ -60,11 +55,11 @@ const CHECKED_MAX = 8
 export async function openChainService(
   params: ChainParams,
   database: ChainDatabase,
-  scriptCache: ScriptCache,
+  verification: ScriptVerification,
 ): Promise<ChainService> {
   if (database.tip() === undefined) await storeGenesis(params, database)
   const state = await loadState(params, database)
-  return new Service(params, database, state, scriptCache)
+  return new Service(params, database, state, verification)
 }
 
 async function storeGenesis(params: ChainParams, database: ChainDatabase): Promise<void> {
@@ -85,41 +80,41 @@ async function storeGenesis(params: ChainParams, database: ChainDatabase): Promi
 interface LoadedState {
   readonly tip: ChainTip
   readonly trie: StateTrie
-  readonly ranged: Map<RangedNamespace, Map<StateKey, Uint8Array>>
+  readonly ranged: RangedRecords
 }
 
 async function loadState(params: ChainParams, database: ChainDatabase): Promise<LoadedState> {
   const { height } = present(database.tip(), 'tip after genesis')
-  const puts = new Map<StateKey, Uint8Array>()
-  for await (const [key, value] of database.stateRange('')) puts.set(key, value)
-  const trie = updateStateTrie(undefined, { puts, deletes: new Set() })
+  const ranged = new RangedRecords()
+  const trie = await buildStateTrie(rangedNoted(database.stateRange(''), ranged))
   const tipBlock = blockAt(database, height)
   const expected = height === 0 ? genesisBlock(params).extension : tipBlock.extension
-  if (stateRoot(trie) !== expected.stateRoot) {
+  if (trie.root !== expected.stateRoot) {
     throw new StateMismatchError(
       `the stored state does not match block ${height}; restore the data directory or sync anew`,
     )
   }
-  const ranged = new Map(
-    RANGED_NAMESPACES.map((namespace) => [
-      namespace,
-      new Map([...puts].filter(([key]) => key.startsWith(namespace))),
-    ]),
-  )
   return { tip: loadTip(database, tipBlock), trie, ranged }
+}
+
+/** Passes the records on; those of the ranged namespaces are also kept. */
+async function* rangedNoted(
+  records: AsyncIterable<readonly [StateKey, Uint8Array]>,
+  ranged: RangedRecords,
+): AsyncIterable<readonly [StateKey, Uint8Array]> {
+  for await (const record of records) {
+    ranged.load(...record)
+    yield record
+  }
 }
 
 function loadTip(database: ChainDatabase, tipBlock: Block): ChainTip {
   const { height } = tipBlock.extension
-  const first = Math.max(0, height - 11)
   const before: ChainTip = {
     height: height - 1,
     hash: tipBlock.header.previousHash,
     timeMs: 0,
-    recentTimes: Array.from(
-      { length: height - first },
-      (_, index) => present(database.findBlockInfo(first + index), 'stored block').time,
-    ),
+    recentTimes: database.recentTimes().slice(0, -1),
     coinbase: undefined,
   }
   const tip = tipAfter(before, tipBlock)
@@ -135,34 +130,31 @@ function blockAt(database: ChainDatabase, height: number): Block {
 class Service implements ChainService {
   readonly params: ChainParams
   readonly database: ChainDatabase
-  readonly #scriptCache: ScriptCache
-  readonly #ranged: LoadedState['ranged']
+  readonly #verification: ScriptVerification
+  readonly #ranged: RangedRecords
+  readonly #trie: StateTrie
   readonly #view: StateView
   readonly #checked = new Map<BlockHash, ConnectedBlock>()
   /** Deltas of blocks on their way to the disk, oldest first. */
   readonly #pending: StateDelta[] = []
   #tip: ChainTip
-  #trie: StateTrie
   #lastWrite: Promise<void> = Promise.resolve()
 
   constructor(
     params: ChainParams,
     database: ChainDatabase,
     loaded: LoadedState,
-    scriptCache: ScriptCache,
+    verification: ScriptVerification,
   ) {
     this.params = params
     this.database = database
-    this.#scriptCache = scriptCache
+    this.#verification = verification
     this.#ranged = loaded.ranged
     this.#tip = loaded.tip
     this.#trie = loaded.trie
     this.#view = {
       get: (key) => this.#get(key),
-      range: (namespace) =>
-        [...present(this.#ranged.get(namespace), 'ranged namespace')].toSorted(([a], [b]) =>
-          a < b ? -1 : 1,
-        ),
+      range: (namespace) => this.#ranged.range(namespace),
     }
   }
 
@@ -185,13 +177,21 @@ class Service implements ChainService {
     if (known !== undefined) return { ok: true, value: known }
     const binding = checkBinding(block)
     if (!binding.ok) return binding
-    const connected = connectBlock(this.params, this.state(), block, this.#scriptCache)
-    if (connected.ok && this.#checked.size < CHECKED_MAX) this.#checked.set(hash, connected.value)
+    const connected = connectBlock(this.params, this.state(), block, this.#verification)
+    if (connected.ok) this.#keep(hash, connected.value)
     return connected
   }
 
+  #keep(hash: BlockHash, connected: ConnectedBlock): void {
+    if (this.#checked.size < CHECKED_MAX) this.#checked.set(hash, connected)
+  }
+
   build(plan: BlockPlan): Result<Block, Rejection> {
-    return buildBlock(this.params, this.state(), plan, this.#scriptCache)
+    const built = buildBlock(this.params, this.state(), plan, this.#verification)
+    if (!built.ok) return built
+    const { block, connected } = built.value
+    this.#keep(blockHash(block), connected)
+    return { ok: true, value: block }
   }
 
   apply(block: Block, certificate: Uint8Array): Promise<void> {
@@ -222,13 +222,8 @@ class Service implements ChainService {
 
   #applyToMemory(block: Block, connected: ConnectedBlock): void {
     this.#pending.push(connected.delta)
-    for (const [namespace, records] of this.#ranged) {
-      for (const [key, value] of connected.delta.puts) {
-        if (key.startsWith(namespace)) records.set(key, value)
-      }
-      for (const key of connected.delta.deletes) records.delete(key)
-    }
-    this.#trie = connected.trie
+    this.#ranged.apply(connected.delta)
+    this.#trie.apply(connected.trie)
     this.#tip = tipAfter(this.#tip, block)
     this.#checked.clear()
   }

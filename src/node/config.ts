@@ -29,6 +29,13 @@ const configSchema = z.strictObject({
       port: port.default(3080),
     })
     .prefault({}),
+  validation: z
+    .strictObject({
+      script_cache: z.boolean().default(true),
+      /** Worker threads for signature checks; without it one for every core but the first. */
+      threads: z.int().min(0).max(15).optional(),
+    })
+    .prefault({}),
   l1: z
     .strictObject({
       url: z.url({ protocol: /^https?$/ }),
@@ -52,6 +59,8 @@ export const CONFIG_VARIABLES = {
   CAUSEWAY_API_ENABLED: ['api.enabled', 'boolean'],
   CAUSEWAY_API_HOST: ['api.host', 'text'],
   CAUSEWAY_API_PORT: ['api.port', 'number'],
+  CAUSEWAY_VALIDATION_SCRIPT_CACHE: ['validation.script_cache', 'boolean'],
+  CAUSEWAY_VALIDATION_THREADS: ['validation.threads', 'number'],
   CAUSEWAY_L1_URL: ['l1.url', 'text'],
   CAUSEWAY_L1_COOKIE_FILE: ['l1.cookie_file', 'text'],
   CAUSEWAY_L1_USER: ['l1.user', 'text'],
@@ -193,6 +202,13 @@ enabled = true
 # Reachable from this machine only, unless told otherwise.
 host = "127.0.0.1"
 port = ${values.apiPort}
+
+[validation]
+# Remember which transactions have passed script checks on their way in, so that a block's need not
+# run again. Off: every block checks everything; the verdicts are the same, only later.
+script_cache = true
+# Threads that check signatures beside the main one; one for every other core unless set.
+# threads = 1
 ${
   l1 === undefined
     ? `

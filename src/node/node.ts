@@ -14,6 +14,8 @@ import type { ConsensusTimings } from '../consensus/config.ts'
 import { encodeMessage } from '../consensus/messages.ts'
 import { EntryGraph } from '../mempool/entry-graph.ts'
 import { createMempool, type Mempool } from '../mempool/mempool.ts'
+import type { PackageOutcome } from '../mempool/package-admission.ts'
+import { type CheckBatches, INLINE_CHECKS } from '../primitives/check-batch.ts'
 import type { Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { AppendLog, CancelTimer, KeyValueStore, Network, Runtime } from '../runtime/runtime.ts'
@@ -24,8 +26,12 @@ import { type ChainService, openChainService } from './chain-service.ts'
 import { type ConsensusDriver, createConsensusDriver } from './consensus-driver.ts'
 import { createEventBus, type EventSource, type NodeEvent } from './events.ts'
 import type { PegSide } from './peg-side.ts'
-import { createScriptCache } from './script-cache.ts'
-import { createTransactionRelay, type TransactionRelay } from './transaction-relay.ts'
+import { openScriptCache } from './script-cache.ts'
+import {
+  createTransactionRelay,
+  type SubmitOptions,
+  type TransactionRelay,
+} from './transaction-relay.ts'
 import {
   createValidatorLinks,
   type ValidatorIdentity,
@@ -44,6 +50,10 @@ export interface NodeParts {
   /** The member is made after the chain is open, since it reads it. */
   readonly createPegSide: (context: PegContext) => Promise<PegSide>
   readonly timings?: ConsensusTimings
+  /** False: every block's scripts run; true unless told. */
+  readonly scriptCache?: boolean
+  /** Where a block's elliptic-curve checks run; without it on this thread. */
+  readonly checks?: CheckBatches
 }
 
 /** What a member gets to see of its node. */
@@ -64,6 +74,8 @@ export interface Node {
   readonly network: Network
   readonly events: EventSource<NodeEvent>
   submit(transaction: Transaction): Result<Txid, Rejection>
+  submitPackage: TransactionRelay['submitPackage']
+  dryRun: TransactionRelay['dryRun']
   isSynced(): boolean
   haltReason(): string | undefined
   start(): Promise<void>
@@ -78,14 +90,15 @@ const EXPIRE_EVERY_MS = 60_000
 /** @throws StateMismatchError, and whatever storage throws. */
 export async function openNode(parts: NodeParts): Promise<Node> {
   const { params, runtime, network } = parts
-  const scriptCache = createScriptCache()
+  const cache = openScriptCache(parts.scriptCache ?? true, runtime.random)
+  const verification = { cache, batches: parts.checks ?? INLINE_CHECKS }
   const database = await openChainDatabase(parts.store, { chainId: params.chainId })
-  const chain = await openChainService(params, database, scriptCache)
+  const chain = await openChainService(params, database, verification)
   const set = validatorSetOf(params)
   const context = { chainId: params.chainId, epoch: set.epoch, validators: set.keys }
   const links = createValidatorLinks(network, context, parts.identity, runtime)
   const mempool = createMempool({
-    scriptCache,
+    scriptCache: cache,
     checkRules: (transaction) => checkBurns(chain, transaction),
   })
   const peg = await parts.createPegSide({ chain, links })
@@ -221,6 +234,17 @@ class RunningNode implements Node {
     return this.#relay.submit(transaction)
   }
 
+  submitPackage(
+    transactions: readonly Transaction[],
+    options?: SubmitOptions,
+  ): Result<PackageOutcome, Rejection> {
+    return this.#relay.submitPackage(transactions, options)
+  }
+
+  dryRun(transactions: readonly Transaction[], options?: SubmitOptions): PackageOutcome {
+    return this.#relay.dryRun(transactions, options)
+  }
+
   isSynced(): boolean {
     return this.#sync.isSynced()
   }
@@ -235,9 +259,8 @@ class RunningNode implements Node {
   }
 
   #committed(block: Block, certificate: Certificate): void {
-    for (const txid of block.transactions.map(transactionId)) {
-      if (this.settling.has(txid)) this.settling.remove(txid)
-    }
+    const settled = block.transactions.map(transactionId).filter((id) => this.settling.has(id))
+    this.settling.remove(settled)
     this.#publish(block, certificate)
     try {
       this.#peg.onCommitted(block, this.chain.state())

@@ -8,6 +8,8 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
+const NO_BYTES = new Uint8Array()
+
 export class ByteReader {
   #offset = 0
   readonly #bytes: Uint8Array
@@ -73,7 +75,8 @@ export class ByteReader {
   /** A view of the next `length` bytes; it shares memory with the input. */
   bytes(length: number): Uint8Array {
     const at = this.#take(length)
-    return this.#bytes.subarray(at, at + length)
+    // A view costs a hundred times its one byte of input, and a witness can hold a million of these.
+    return length === 0 ? NO_BYTES : this.#bytes.subarray(at, at + length)
   }
 
   /** Bytes that have already been read, between two offsets. */
@@ -114,7 +117,9 @@ export class ByteReader {
 
   utf8(maxBytes: number): string {
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(this.varBytes(maxBytes))
+      // A byte order mark is text like any other: left out, two encodings would have one value.
+      const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+      return decoder.decode(this.varBytes(maxBytes))
     } catch (cause) {
       if (cause instanceof DecodeError) throw cause
       throw new DecodeError('not UTF-8', { cause })

@@ -90,12 +90,14 @@ export interface TweakedKey {
 
 const { Fn } = secp256k1.Point
 
-/** lift_x(key) + tweak·G; undefined when the key is not on the curve or tweak ≥ n. */
+/** lift_x(key) + tweak·G; undefined when the key is not on the curve, tweak ≥ n or the sum infinity. */
 export function tweakXOnly(key: Uint8Array, tweak: Uint8Array): TweakedKey | undefined {
   try {
     const lifted = schnorr.utils.lift_x(BigInt(`0x${bytesToHex(key)}`))
     const scalar = Fn.fromBytes(tweak)
     const point = scalar === 0n ? lifted : lifted.add(secp256k1.Point.BASE.multiplyUnsafe(scalar))
+    // Infinity has no affine form, though one of zeros would be given.
+    if (point.is0()) return undefined
     const { x, y } = point.toAffine()
     return { key: secp256k1.Point.Fp.toBytes(x), parity: (y & 1n) === 1n ? 1 : 0 }
   } catch {

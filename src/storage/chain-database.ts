@@ -1,12 +1,13 @@
 /**
  * The chain on disk: final blocks, the state after the last of them, and the indexes that queries use.
  * Every block is one atomic, synced batch, so after a crash the database stands at the end of some
- * block. One writer commits one block after the other; readers may come at any time.
+ * block. One writer commits one block after the other; readers may come at any time. A chain that began
+ * with a snapshot has block 0 and the blocks from the snapshot's on.
  *
  * Leaves out what a block means: `index-rows.ts` has the rows, the chain folder the rules.
  */
 
-import { MEDIAN_TIME_SPAN, medianTime } from '../bitcoin/header.ts'
+import { type BlockHeader, MEDIAN_TIME_SPAN, medianTime } from '../bitcoin/header.ts'
 import {
   encodeOutPoint,
   type OutPoint,
@@ -37,6 +38,7 @@ import {
   scriptHistoryPrefix,
   scriptStatsKey,
   scriptUnspentPrefix,
+  snapshotOutputKey,
   spendKey,
   stateKey,
   transactionKey,
@@ -45,6 +47,7 @@ import { RecentMap } from './recent-map.ts'
 import {
   type BlockInfo,
   blockInfoRecord,
+  type ChainStart,
   chainIdRecord,
   formatRecord,
   heightRecord,
@@ -56,6 +59,7 @@ import {
   scriptEventRecord,
   scriptStatsRecord,
   spendRecord,
+  startRecord,
   type Tip,
   type TransactionLocation,
   tipRecord,
@@ -64,10 +68,12 @@ import {
 } from './records.ts'
 import { StorageCorruptError, StorageMismatchError } from './storage-error.ts'
 
+/** The tip's coinbase counts from the median before the tip, which needs one time more. */
+const RECENT_TIMES = MEDIAN_TIME_SPAN + 1
 /** Of keys and records. A database of another version is refused; the node can synchronise anew. */
-const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 1
 /** Decoded blocks in memory; a full one takes a few megabytes. */
-const CACHED_BLOCKS_MAX = 16
+const CACHED_BLOCKS_MAX = 32
 /** State records in memory, about 350 bytes each: most outputs are spent soon after they are made. */
 const CACHED_STATE_RECORDS_MAX = 100_000
 /** Longer state values stay out of memory. */
@@ -139,6 +145,7 @@ export class ChainDatabase {
   readonly #blocks = new RecentMap<number, StoredBlock>(CACHED_BLOCKS_MAX)
   readonly #state = new RecentMap<string, Uint8Array>(CACHED_STATE_RECORDS_MAX)
   readonly #stats = new RecentMap<Hash32, ScriptStats>(CACHED_STATS_MAX)
+  readonly #start: ChainStart | undefined
   /** Header times of the last blocks, oldest first. */
   #times: number[] = []
   #tip: Tip | undefined
@@ -148,15 +155,26 @@ export class ChainDatabase {
   constructor(store: KeyValueStore) {
     this.#store = store
     this.#tip = this.#read(metaKey('tip'), tipRecord)
+    this.#start = this.#read(metaKey('start'), startRecord)
     if (this.#tip === undefined) return
-    const first = Math.max(0, this.#tip.height - (MEDIAN_TIME_SPAN - 1))
+    const first = Math.max(0, this.#tip.height - (RECENT_TIMES - 1))
     for (let height = first; height <= this.#tip.height; height++) {
-      this.#times.push(this.#mustRead(heightKey('blockInfo', height), blockInfoRecord).time)
+      this.#times.push(this.#timeAt(height))
     }
   }
 
   tip(): Tip | undefined {
     return this.#tip
+  }
+
+  /** Lowest height above 0 whose block is here; peers that want older ones have to ask others. */
+  firstHeight(): number {
+    return this.#start?.height ?? 1
+  }
+
+  /** Header times of the last 12 blocks, fewer near block 0, the tip's last; seconds. */
+  recentTimes(): readonly number[] {
+    return this.#times
   }
 
   /**
@@ -171,9 +189,9 @@ export class ChainDatabase {
       this.#tip === undefined || committed.block.header.previousHash === this.#tip.hash,
       'a block follows the tip',
     )
-    const times = [...this.#times, committed.block.header.time].slice(-MEDIAN_TIME_SPAN)
+    const times = [...this.#times, committed.block.header.time].slice(-RECENT_TIMES)
     const { writes, info, stats } = blockRows(committed, {
-      medianTime: medianTime(times),
+      medianTime: medianTime(times.slice(-MEDIAN_TIME_SPAN)),
       stats: (hash) => this.stats(hash),
     })
     this.#committing = true
@@ -241,9 +259,23 @@ export class ChainDatabase {
     return { bytes, certificate: this.#mustGet(heightKey('certificate', height)) }
   }
 
-  /** The state records that the block replaced, as `encodeUndo` wrote them. */
+  /** Also of the few blocks below a snapshot's whose headers came with it. */
+  findHeader(height: number): BlockHeader | undefined {
+    if (this.#reaches(height)) return this.#blockAt(height).block.header
+    if (this.#start === undefined || !Number.isInteger(height)) return undefined
+    const { headers, height: startHeight } = this.#start
+    return height < startHeight ? headers[headers.length - (startHeight - height)] : undefined
+  }
+
+  #timeAt(height: number): number {
+    const early = this.#reaches(height) ? undefined : this.findHeader(height)
+    return early?.time ?? this.#mustRead(heightKey('blockInfo', height), blockInfoRecord).time
+  }
+
+  /** The state records that the block replaced, as `encodeDelta` wrote them; a snapshot has none. */
   findUndo(height: number): Uint8Array | undefined {
-    return this.#reaches(height) ? this.#mustGet(heightKey('undo', height)) : undefined
+    if (!this.#reaches(height) || height === this.#start?.height) return undefined
+    return this.#mustGet(heightKey('undo', height))
   }
 
   findTransaction(txid: Txid): StoredTransaction | undefined {
@@ -253,6 +285,13 @@ export class ChainDatabase {
     const transaction = block.transactions[location.position]
     if (transaction === undefined) throw new StorageCorruptError(`transaction ${txid} is not there`)
     return { ...location, transaction, blockHash: hash, time }
+  }
+
+  /** An output, spent or not; of the transactions below a snapshot's block those it had as coins. */
+  findOutput(outPoint: OutPoint): TxOutput | undefined {
+    const stored = this.findTransaction(outPoint.txid)
+    if (stored !== undefined) return stored.transaction.outputs[outPoint.vout]
+    return this.#read(snapshotOutputKey(encodeOutPoint(outPoint)), outputRecord)
   }
 
   /** The transaction that spends a coin; for an L1 outpoint of a deposit, the one that mints it. */
@@ -268,7 +307,7 @@ export class ChainDatabase {
   #reaches(height: number): boolean {
     return (
       Number.isInteger(height) &&
-      height >= 0 &&
+      (height === 0 || height >= this.firstHeight()) &&
       this.#tip !== undefined &&
       height <= this.#tip.height
     )
@@ -351,7 +390,7 @@ export class ChainDatabase {
     return record.decode(this.#mustGet(key))
   }
 
-  /** For records that every block up to the tip has. */
+  /** For records that every block that is here has. */
   #mustGet(key: Uint8Array): Uint8Array {
     const bytes = this.#store.get(key)
     if (bytes === undefined) throw new StorageCorruptError('a record of a stored block is missing')

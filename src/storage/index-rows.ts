@@ -114,6 +114,22 @@ export function blockRows(committed: CommittedBlock, context: RowContext): Block
   return { writes, info, stats: scripts.stats }
 }
 
+/** A block that is known without what it did to the state. */
+export type BareBlock = Pick<
+  CommittedBlock,
+  'height' | 'hash' | 'blockBytes' | 'block' | 'certificate' | 'undo'
+>
+
+/** The rows of a block itself and where its transactions and spends are; none of state or scripts. */
+export function bareBlockRows(bare: BareBlock, medianTime: number): readonly Write[] {
+  const writes: Write[] = []
+  addBlockRows(writes, bare, blockInfo(bare, medianTime))
+  for (const [position, transaction] of bare.block.transactions.entries()) {
+    addTransactionRows(writes, placeTransaction(transaction, bare.height, position, []))
+  }
+  return writes
+}
+
 function put(key: Uint8Array, value: Uint8Array): Write {
   return { kind: 'put', key, value }
 }
@@ -129,7 +145,7 @@ function addStateRows(writes: Write[], delta: StateDelta): void {
   }
 }
 
-function addBlockRows(writes: Write[], committed: CommittedBlock, info: BlockInfo): void {
+function addBlockRows(writes: Write[], committed: BareBlock, info: BlockInfo): void {
   const { height, hash } = committed
   writes.push(
     put(heightKey('block', height), committed.blockBytes),
@@ -143,7 +159,7 @@ function addBlockRows(writes: Write[], committed: CommittedBlock, info: BlockInf
   if (height === 0) writes.push(put(metaKey('genesis'), encodeBlock(committed.block)))
 }
 
-function blockInfo(committed: CommittedBlock, medianTime: number): BlockInfo {
+function blockInfo(committed: BareBlock, medianTime: number): BlockInfo {
   const { header, transactions } = committed.block
   let sizeBytes = 80 + (transactions.length < 0xfd ? 1 : 3)
   for (const transaction of transactions) sizeBytes += transactionSizes(transaction).totalBytes
@@ -190,7 +206,8 @@ function addTransactionRows(writes: Write[], placed: PlacedTransaction): void {
 
 const INDEXED_KINDS: ReadonlySet<string> = new Set(['p2wpkh', 'p2wsh', 'p2tr', 'p2a'])
 
-function isIndexed(script: Uint8Array): boolean {
+/** Is a script one under which outputs are found? */
+export function isIndexed(script: Uint8Array): boolean {
   return INDEXED_KINDS.has(classifyOutput(script).kind)
 }
 

@@ -11,7 +11,7 @@ import { hexToBytes, utf8 } from '../primitives/bytes.ts'
 
 /** `key -> value`; the values' encodings are in `records.ts`. */
 export const KEY_PREFIX = {
-  /** name -> value: format version, chain id, tip, the genesis block */
+  /** name -> value: format version, chain id, tip, the genesis block, where a snapshot began */
   meta: 0x01,
   /** state key (namespace byte ‖ record key, ≤ 64 bytes) -> state value, as the chain gives them */
   state: 0x02,
@@ -37,12 +37,14 @@ export const KEY_PREFIX = {
   scriptStats: 0x32,
   /** L1 outpoint of a minted deposit -> the L1 output's value and script */
   depositPrevout: 0x40,
+  /** outpoint of a coin that came with a snapshot -> its value and script */
+  snapshotOutput: 0x41,
 } as const
 
 /** Longest state key that the chain may use. Not consensus-critical: an assertion on our own code. */
 export const STATE_KEY_BYTES_MAX = 64
 
-export type MetaName = 'format' | 'chain' | 'tip' | 'genesis'
+export type MetaName = 'format' | 'chain' | 'tip' | 'genesis' | 'start'
 
 export function metaKey(name: MetaName): Uint8Array {
   return prefixed(KEY_PREFIX.meta, utf8(name))
@@ -78,6 +80,10 @@ export function spendKey(outPoint: Uint8Array): Uint8Array {
 
 export function depositPrevoutKey(outPoint: Uint8Array): Uint8Array {
   return prefixed(KEY_PREFIX.depositPrevout, outPoint)
+}
+
+export function snapshotOutputKey(outPoint: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.snapshotOutput, outPoint)
 }
 
 /** Start of the range of all history rows of a script; `scriptHash` is 32 bytes, here and below. */

@@ -20,6 +20,9 @@ const CACHE_BYTES = 64 << 20
  */
 const WRITE_BUFFER_BYTES = 16 << 20
 
+/** Entries read in one step of a walk. */
+const RANGE_STEP = 1_000
+
 type Database = ClassicLevel<Uint8Array, Uint8Array>
 
 /**
@@ -66,12 +69,18 @@ class LevelStore implements KeyValueStore {
   ): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
     const { limit = -1, reverse = false } = options
     if (limit === 0) return
+    const iterator = this.#database.iterator({ gte: from, lt: to, limit, reverse })
     try {
-      for await (const entry of this.#database.iterator({ gte: from, lt: to, limit, reverse })) {
-        yield [plainBytes(entry[0]), plainBytes(entry[1])]
+      // Many at a time: one promise per entry would cost more than the entries.
+      for (;;) {
+        const entries = await iterator.nextv(RANGE_STEP)
+        if (entries.length === 0) return
+        for (const [key, value] of entries) yield [plainBytes(key), plainBytes(value)]
       }
     } catch (thrown) {
       throw runningError('read', thrown)
+    } finally {
+      await iterator.close()
     }
   }
 

@@ -3,6 +3,13 @@
  * which). Little-endian, exact length: a record with bytes missing or left over is damage.
  */
 
+import {
+  type BlockHeader,
+  decodeHeader,
+  encodeHeader,
+  HEADER_BYTES,
+  MEDIAN_TIME_SPAN,
+} from '../bitcoin/header.ts'
 import type { OutPoint, TxOutput } from '../bitcoin/transaction.ts'
 import { assert } from '../primitives/assert.ts'
 import {
@@ -126,6 +133,24 @@ export const tipRecord: RecordCodec<Tip> = codec(
   'tip',
   (writer, tip) => writeReversed(writer.u32(tip.height), tip.hash),
   (reader) => ({ height: reader.u32(), hash: readBlockHash(reader) }),
+)
+
+/** Where a chain that began with a snapshot begins. Below are block 0 and these headers, no more. */
+export interface ChainStart {
+  /** Of the snapshot's block. */
+  readonly height: number
+  /** Of the blocks before it, oldest first. */
+  readonly headers: readonly BlockHeader[]
+}
+
+export const startRecord: RecordCodec<ChainStart> = codec(
+  'start of the chain',
+  (writer, start) =>
+    writer.u32(start.height).list(start.headers, (w, header) => w.bytes(encodeHeader(header))),
+  (reader) => ({
+    height: reader.u32(),
+    headers: reader.list(MEDIAN_TIME_SPAN, (r) => decodeHeader(r.bytes(HEADER_BYTES))),
+  }),
 )
 
 /** What lists of blocks show without reading the blocks. */
@@ -281,7 +306,7 @@ export const scriptStatsRecord: RecordCodec<ScriptStats> = fixedCodec(
 const L1_SCRIPT_BYTES_MAX = 400_000
 
 export const outputRecord: RecordCodec<TxOutput> = codec(
-  'deposit output',
+  'output',
   (writer, output) => writer.u64(output.value).varBytes(output.script),
   (reader) => ({ value: decodeSats(reader.u64()), script: reader.varBytes(L1_SCRIPT_BYTES_MAX) }),
 )

@@ -11,9 +11,7 @@ import { decodeAddress, L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts
 import { type Devnet, startDevnet, type Validator } from '../../src/cli/devnet/devnet.ts'
 import { until } from '../../src/cli/devnet/until.ts'
 import { present } from '../../src/primitives/assert.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { createSystemRuntime } from '../../src/runtime/system-runtime.ts'
 import { bitcoinjsAddress, bitcoinjsKeyHash } from './bitcoinjs-client.ts'
 import { EsploraHttp, PATIENCE_MS } from './esplora-http.ts'
@@ -38,7 +36,6 @@ export interface Recipient {
 
 /** Starts the devnet and an empty treasury. */
 export async function startAcceptanceNet(): Promise<AcceptanceNet> {
-  installSecp256k1Backend(chooseSecp256k1Backend())
   const folder = mkdtempSync(join(tmpdir(), 'causeway-acceptance-'))
   const devnet = await startDevnet({
     folder,

@@ -8,14 +8,12 @@ import { connectTransaction } from '../../src/chain/connect-transaction.ts'
 import { present } from '../../src/primitives/assert.ts'
 import { hexToBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { BITCOINJS } from './bitcoinjs-client.ts'
+import { BITCOINJS_TOOLS, type HandTools, SCURE_TOOLS } from './hand-tools.ts'
 import { SCURE } from './scure-client.ts'
 import type { ClientLibrary, SpendKind, SpendLocks } from './spend-kind.ts'
-
-installSecp256k1Backend(chooseSecp256k1Backend())
+import { handMadeKinds } from './witness-recipes.ts'
 
 const VALUE = 50_000n
 const TXID = '4e'.repeat(32)
@@ -38,6 +36,13 @@ function casesOf(library: ClientLibrary): Case[] {
     ...entry,
     name: `${library.name}, ${entry.kind.name}`,
   }))
+}
+
+/** Every kind of spend there is, from a library's lower parts. */
+function handMade(tools: HandTools): Case[] {
+  return handMadeKinds(tools).map(({ kind, locks }) => {
+    return { kind, locks, name: `${tools.name} by hand, ${kind.name}` }
+  })
 }
 
 /** The chain's verdict on an encoded transaction: its code, or "valid". */
@@ -72,23 +77,25 @@ function flipBit(bytes: Uint8Array, bit: number): Uint8Array {
 }
 
 describe('a witness signed by another library', () => {
-  it.each([...casesOf(BITCOINJS), ...casesOf(SCURE)])(
-    'counts to the last bit: $name',
-    ({ kind, locks }) => {
-      const coin = { txid: TXID, vout: 0, value: VALUE }
-      const outputs = [{ script: kind.script, value: VALUE - 1_000n }]
-      const bytes = hexToBytes(kind.spend(coin, outputs, locks))
-      expect(verdict(bytes, kind)).toBe('valid')
+  it.each([
+    ...casesOf(BITCOINJS),
+    ...casesOf(SCURE),
+    ...handMade(BITCOINJS_TOOLS),
+    ...handMade(SCURE_TOOLS),
+  ])('counts to the last bit: $name', ({ kind, locks }) => {
+    const coin = { txid: TXID, vout: 0, value: VALUE }
+    const outputs = [{ script: kind.script, value: VALUE - 1_000n }]
+    const bytes = hexToBytes(kind.spend(coin, outputs, locks))
+    expect(verdict(bytes, kind)).toBe('valid')
 
-      const { totalBytes, strippedBytes } = transactionSizes(decodeTransaction(bytes))
-      // Marker and flag stand at the front, the lock time behind the witness.
-      const end = totalBytes - 4
-      const start = end - (totalBytes - strippedBytes - 2)
-      const words = new Set<string>()
-      for (let bit = start * 8; bit < end * 8; bit++) words.add(verdict(flipBit(bytes, bit), kind))
-      expect([...words].filter((word) => !REFUSAL.test(word))).toEqual([])
-    },
-  )
+    const { totalBytes, strippedBytes } = transactionSizes(decodeTransaction(bytes))
+    // Marker and flag stand at the front, the lock time behind the witness.
+    const end = totalBytes - 4
+    const start = end - (totalBytes - strippedBytes - 2)
+    const words = new Set<string>()
+    for (let bit = start * 8; bit < end * 8; bit++) words.add(verdict(flipBit(bytes, bit), kind))
+    expect([...words].filter((word) => !REFUSAL.test(word))).toEqual([])
+  })
 })
 
 /** Core's words, with the name of its script error. */

@@ -7,6 +7,7 @@ import {
   federationView,
   healthView,
   problemView,
+  proofView,
   releaseView as releaseSchema,
   releasesView,
   reservesView,
@@ -51,6 +52,8 @@ describe('every view', () => {
     ['/v1/reserves', reservesView],
     ['/v1/federation', federationView],
     ['/v1/blocks/2/certificate', certificateView],
+    ['/v1/proofs/supply', proofView],
+    [`/v1/proofs/coin/${'ab'.repeat(32)}/1`, proofView],
     ['/healthz', healthView],
   ])('%s follows its schema', async (path, schema) => {
     const { chain } = storyChain()
@@ -85,6 +88,18 @@ describe('a certificate', () => {
     await expectProblem(await api.get('/v1/blocks/0/certificate'), 404, 'certificate-not-found')
     await expectProblem(await api.get('/v1/blocks/9/certificate'), 404, 'block-not-found')
     await expectProblem(await api.get('/v1/blocks/x/certificate'), 400, 'invalid-request')
+  })
+})
+
+describe('a proof', () => {
+  it('is about the coin that was named', async () => {
+    const api = apiFixture(storyChain().chain)
+    const txid = 'ab'.repeat(32)
+    const view = proofView.parse(await api.json(`/v1/proofs/coin/${txid}/4294967295`))
+    expect(new TextDecoder().decode(hexToBytes(view.proof))).toBe(`${txid}:4294967295`)
+    for (const name of [`${txid}/4294967296`, `${txid}/-1`, `${txid}/x`, 'ab/0', `${txid}aa/0`]) {
+      await expectProblem(await api.get(`/v1/proofs/coin/${name}`), 400, 'invalid-request')
+    }
   })
 })
 

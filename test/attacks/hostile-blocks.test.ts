@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../src/bitcoin/script.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
@@ -8,9 +8,7 @@ import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { openBatches } from '../../src/chain/peg/batches.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { reseal } from '../chain/block-surgery.ts'
 import {
   aKeyEpoch,
@@ -21,8 +19,6 @@ import {
   TestL1,
   testParams,
 } from '../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 interface Case {
   readonly name: string

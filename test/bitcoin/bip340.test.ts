@@ -14,7 +14,7 @@ import {
 } from '../../src/primitives/secp256k1.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
 import { chooseSecp256k1Backend, wasmBackend } from '../../src/runtime/secp256k1-backend.ts'
-import { loadVectors } from './vectors.ts'
+import { loadVectors, printCounts } from './vectors.ts'
 
 interface Vector {
   readonly index: number
@@ -44,6 +44,7 @@ describe.each(backends)('the $name backend', (backend) => {
       )
       expect(result, `vector ${vector.index}`).toBe(vector.verification_result)
     }
+    printCounts(`BIP340 on ${backend.name}`, new Map([['passed', vectors.length]]))
   })
 
   it('takes ECDSA signatures of low and high s, and no others', () => {

@@ -40,6 +40,7 @@ function run(
     flags,
     checker: {
       checkEcdsa: () => true,
+      requireEcdsa: checker.checkEcdsa ?? (() => true),
       checkSchnorr: () => undefined,
       checkLockTime: () => true,
       checkSequence: () => true,
@@ -267,6 +268,8 @@ describe('witness v0', () => {
     expect(run(V0, multisig, [empty, empty], bad)).toBe('OK')
     expect(run(V0, multisig, [ONE, empty], bad)).toBe('SIG_NULLDUMMY')
     expect(run(V0, multisig, [empty], bad)).toBe('INVALID_STACK_OPERATION')
+    // The missing dummy is found before the signature is looked at.
+    expect(run(V0, multisig, [ONE], bad)).toBe('INVALID_STACK_OPERATION')
   })
 
   it('has no CHECKSIGADD', () => {

@@ -11,10 +11,8 @@ import {
 import { verifyInput } from '../../src/bitcoin/verify-input.ts'
 import { hexToBytes } from '../../src/primitives/bytes.ts'
 import { ByteReader } from '../../src/primitives/codec.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
-import { loadVectors, parseFlags, withInput } from './vectors.ts'
+import { loadVectors, parseFlags, printCounts, withInput } from './vectors.ts'
 
 interface Spend {
   readonly scriptSig: string
@@ -66,8 +64,6 @@ function notApplicable(vector: Vector, script: Uint8Array, label: string): strin
   return vector.final === true ? undefined : 'passes only before taproot'
 }
 
-installSecp256k1Backend(chooseSecp256k1Backend())
-
 test('every native segwit and taproot spend of script_assets comes out as labelled', () => {
   const vectors = loadVectors('bitcoind/script_assets_test.json') as readonly Vector[]
   const counts = new Map<string, number>()
@@ -99,6 +95,7 @@ test('every native segwit and taproot spend of script_assets comes out as labell
       }
     }
   }
+  printCounts('script_assets_test', counts)
   expect(wrong).toEqual([])
   expect(vectors.length).toBe(2243)
   expect(Object.fromEntries(counts)).toMatchInlineSnapshot(`

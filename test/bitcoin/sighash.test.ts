@@ -10,7 +10,7 @@ import { encodeWith } from '../../src/primitives/codec.ts'
 import { sha256, taggedHash } from '../../src/primitives/sha256.ts'
 import { sats } from '../../src/primitives/units.ts'
 import { outputs, transactions } from './random-transactions.ts'
-import { loadVectors } from './vectors.ts'
+import { loadVectors, printCounts } from './vectors.ts'
 
 interface WalletVectors {
   readonly keyPathSpending: readonly {
@@ -46,6 +46,7 @@ describe('the taproot signature hash', () => {
         checked += 1
       }
     }
+    printCounts('BIP341 wallet vectors, signature hashes', new Map([['passed', checked]]))
     expect(checked).toBe(7)
   })
 

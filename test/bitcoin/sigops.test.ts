@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { p2trScript, p2wpkhScript, p2wshScript } from '../../src/bitcoin/script.ts'
+import { P2A_SCRIPT, p2trScript, p2wpkhScript, p2wshScript } from '../../src/bitcoin/script.ts'
 import { countSigops } from '../../src/bitcoin/sigops.ts'
 import type { Transaction, TxOutput } from '../../src/bitcoin/transaction.ts'
 import { toTxid } from '../../src/primitives/hashes.ts'
@@ -20,9 +20,23 @@ const hash20 = new Uint8Array(20)
 const hash32 = new Uint8Array(32)
 
 describe('signature operations', () => {
-  it('are one for P2WPKH and none for taproot', () => {
-    const spent = [output(p2wpkhScript(hash20)), output(p2trScript(hash32))]
-    expect(countSigops(spend(spent, [[], [parseScript('CHECKSIG'), hash32]]), spent)).toBe(1)
+  it('are one for P2WPKH, one for a taproot key, and none for an anchor', () => {
+    const spent = [output(p2wpkhScript(hash20)), output(p2trScript(hash32)), output(P2A_SCRIPT)]
+    expect(countSigops(spend(spent, [[], [new Uint8Array(64)], []]), spent)).toBe(2)
+  })
+
+  it.each([
+    ['', 1],
+    ['CHECKSIG', 2],
+    ['CHECKSIG CHECKSIGVERIFY CHECKSIGADD', 4],
+    ['0 IF CHECKSIGADD ENDIF', 2],
+    ['16 CHECKMULTISIG CHECKMULTISIGVERIFY', 1],
+    ["'CHECKSIG' DROP CODESEPARATOR", 1],
+    ['CHECKSIG 0x4b CHECKSIG', 2],
+  ])('of the tapscript %s, its commitment included, are %i', (text, count) => {
+    const spent = [output(p2trScript(hash32))]
+    const witness = [hash20, parseScript(text), new Uint8Array(33)]
+    expect(countSigops(spend(spent, [witness]), spent)).toBe(count)
   })
 
   it.each([
@@ -44,8 +58,10 @@ describe('signature operations', () => {
     expect(countSigops(spend(spent, [[hash20, script]]), spent)).toBe(count)
   })
 
-  it('of an empty witness are none', () => {
+  it("of an empty witness are none but the output key's", () => {
     const spent = [output(p2wshScript(hash32))]
     expect(countSigops(spend(spent, [[]]), spent)).toBe(0)
+    const taproot = [output(p2trScript(hash32))]
+    expect(countSigops(spend(taproot, [[]]), taproot)).toBe(1)
   })
 })

@@ -12,8 +12,6 @@ import {
   verifyTaprootCommitment,
 } from '../../src/bitcoin/taproot.ts'
 import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { loadVectors } from './vectors.ts'
 
 interface Leaf {
@@ -36,8 +34,6 @@ interface Branch {
   readonly leaf: Leaf
   readonly path: readonly Uint8Array[]
 }
-
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 const hashOf = (leaf: Leaf) => tapLeafHash(hexToBytes(leaf.script), leaf.leafVersion)
 

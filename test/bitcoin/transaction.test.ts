@@ -20,7 +20,7 @@ import {
 import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { ByteReader, DecodeError } from '../../src/primitives/codec.ts'
 import { transactions } from './random-transactions.ts'
-import { loadVectors } from './vectors.ts'
+import { loadVectors, printCounts } from './vectors.ts'
 
 /** BIP143's P2WPKH example, signed. */
 const SEGWIT_HEX =
@@ -106,6 +106,7 @@ describe('decoding a transaction', () => {
       expect(bytesToHex(encodeTransaction(transaction))).toBe(hex)
       expect(transactionSizes(transaction).totalBytes).toBe(hex.length / 2)
     }
+    printCounts('sighash.json', new Map([['decoded and encoded the same', rows.length]]))
     expect(rows.length).toBe(500)
   })
 })

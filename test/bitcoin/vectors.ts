@@ -84,3 +84,11 @@ export function withInput(
   )
   return { ...transaction, inputs }
 }
+
+/** Shows in the test's output how many vectors of a set came out how, or say nothing about this chain. */
+export function printCounts(set: string, counts: ReadonlyMap<string, number>): void {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  const rows = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const lines = rows.map(([what, count]) => `${String(count).padStart(7)}  ${what}`)
+  process.stdout.write(`\n${set}: ${total}\n${lines.join('\n')}\n`)
+}

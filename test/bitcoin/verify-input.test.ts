@@ -28,13 +28,9 @@ import { TransactionSignatureChecker } from '../../src/bitcoin/transaction-signa
 import { verifyInput } from '../../src/bitcoin/verify-input.ts'
 import { concatBytes, hexToBytes } from '../../src/primitives/bytes.ts'
 import { toTxid } from '../../src/primitives/hashes.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { hash160, sha256 } from '../../src/primitives/sha256.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { parseScript, withInput } from './vectors.ts'
-
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 const SECRET = sha256(Uint8Array.of(7))
 const PUBLIC = secp256k1.getPublicKey(SECRET)
@@ -156,19 +152,21 @@ describe('an output that nobody can spend here', () => {
     ],
     [
       'witness v2',
-      witnessScript({ version: 2, program: new Uint8Array(32) }),
+      witnessScript({ version: 2, program: new Uint8Array(32).fill(1) }),
       'DISCOURAGE_UPGRADABLE_WITNESS_PROGRAM',
     ],
     [
       'v1 of another length',
-      witnessScript({ version: 1, program: new Uint8Array(33) }),
+      witnessScript({ version: 1, program: new Uint8Array(33).fill(1) }),
       'DISCOURAGE_UPGRADABLE_WITNESS_PROGRAM',
     ],
     [
       'v0 of another length',
-      witnessScript({ version: 0, program: new Uint8Array(21) }),
+      witnessScript({ version: 0, program: new Uint8Array(21).fill(1) }),
       'WITNESS_PROGRAM_WRONG_LENGTH',
     ],
+    ['a program of zeros', p2trScript(new Uint8Array(32)), 'EVAL_FALSE'],
+    ['a program of negative zero', p2wpkhScript(new Uint8Array(20).with(19, 0x80)), 'EVAL_FALSE'],
   ])('%s is refused under every flag', (_what, script, code) => {
     expect(verdict(script, [], 0)).toBe(code)
     expect(verdict(script, [])).toBe(code)

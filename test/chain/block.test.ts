@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../src/bitcoin/script.ts'
 import {
   decodeTransaction,
@@ -27,9 +27,7 @@ import { openBatches } from '../../src/chain/peg/batches.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
 import { DecodeError, decodeAll } from '../../src/primitives/codec.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import {
   aKeyEpoch,
   anL1Payment,
@@ -39,8 +37,6 @@ import {
   type TestChain,
 } from '../support/chain-world.ts'
 import { reseal } from './block-surgery.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const alice = aUser('alice')
 /** Where the header's nonce stands: the one part of a block that is free. */

@@ -1,17 +1,13 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type TxOutput, transactionId } from '../../src/bitcoin/transaction.ts'
 import type { Block } from '../../src/chain/block.ts'
 import { checkBinding } from '../../src/chain/connect-block.ts'
 import type { BlockExtension } from '../../src/chain/extension.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { toBlockHash, toHash32, toTxid } from '../../src/primitives/hashes.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { anL1Payment, aUser, mintedWorld, spend, type TestChain } from '../support/chain-world.ts'
 import { grind, reseal, type Surgery } from './block-surgery.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const alice = aUser('alice')
 const bob = aUser('bob')

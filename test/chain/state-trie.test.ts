@@ -1,16 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  buildStateProof,
   readStateProof,
   type StateProof,
-  type StateTrie,
-  stateRoot,
-  updateStateTrie,
   verifyStateProof,
   writeStateProof,
-} from '../../src/chain/state-trie.ts'
-import { bytesToHex, concatBytes, hexToBytes } from '../../src/primitives/bytes.ts'
+} from '../../src/chain/state-proof.ts'
+import { buildStateTrie, StateTrie } from '../../src/chain/state-trie.ts'
+import { AssertionError } from '../../src/primitives/assert.ts'
+import { bytesToHex, concatBytes, hexToBytes, utf8 } from '../../src/primitives/bytes.ts'
 import { DecodeError, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
 import { type Hash32, toHash32 } from '../../src/primitives/hashes.ts'
 import { sha256, taggedHash } from '../../src/primitives/sha256.ts'
@@ -42,8 +40,13 @@ function subtree(
   )
 }
 
+function update(trie: StateTrie, puts: Records, deletes: readonly string[] = []): StateTrie {
+  trie.apply(trie.prepare({ puts, deletes: new Set(deletes) }))
+  return trie
+}
+
 function build(records: Records): StateTrie {
-  return updateStateTrie(undefined, { puts: records, deletes: new Set() })
+  return update(new StateTrie(), records)
 }
 
 const key = fc.integer({ min: 0, max: 40 }).map((id) => `63${id.toString(16).padStart(4, '0')}`)
@@ -58,25 +61,29 @@ describe('the state commitment', () => {
     fc.assert(
       fc.property(fc.array(batch, { maxLength: 8 }), (batches) => {
         const records = new Map<string, Uint8Array>()
-        let trie: StateTrie
+        const trie = new StateTrie()
         for (const { puts, deletes } of batches) {
-          const removed = new Set(deletes.filter((each) => !puts.has(each)))
-          trie = updateStateTrie(trie, { puts, deletes: removed })
+          const removed = deletes.filter((each) => !puts.has(each))
+          update(trie, puts, removed)
           for (const [at, bytes] of puts) records.set(at, bytes)
           for (const at of removed) records.delete(at)
-          expect(stateRoot(trie)).toBe(modelRoot(records))
+          expect(trie.root).toBe(modelRoot(records))
+          expect(trie.size).toBe(records.size)
         }
-        expect(trie).toEqual(build(records))
+        for (const at of [...records.keys(), '639999']) {
+          expect(trie.prove(at)).toEqual(build(records).prove(at))
+        }
       }),
       { numRuns: 200 },
     )
   })
 
   it('is zero for nothing, and for what has become nothing', () => {
-    expect(stateRoot(undefined)).toBe('00'.repeat(32))
-    const records = new Map([['6301', Uint8Array.of(1)]])
-    const emptied = updateStateTrie(build(records), { puts: new Map(), deletes: new Set(['6301']) })
-    expect(emptied).toBeUndefined()
+    expect(new StateTrie().root).toBe('00'.repeat(32))
+    const trie = build(new Map([['6301', Uint8Array.of(1)]]))
+    expect(trie.root).not.toBe('00'.repeat(32))
+    expect(update(trie, new Map(), ['6301']).root).toBe('00'.repeat(32))
+    expect(trie.size).toBe(0)
   })
 
   it('leaves the trie before an update as it was', () => {
@@ -84,22 +91,54 @@ describe('the state commitment', () => {
       [...Array(50).keys()].map((i) => [`63${(i + 16).toString(16)}`, Uint8Array.of(i)]),
     )
     const trie = build(records)
-    const root = stateRoot(trie)
-    updateStateTrie(trie, {
+    const { root } = trie
+    const change = {
       puts: new Map([['6310', Uint8Array.of(9, 9)]]),
       deletes: new Set(['6311']),
-    })
-    expect(stateRoot(trie)).toBe(root)
+    }
+    const prepared = trie.prepare(change)
+    expect(prepared.root).not.toBe(root)
+    expect(trie.root).toBe(root)
     // The same record again changes nothing.
-    const again = updateStateTrie(trie, {
-      puts: new Map([['6310', Uint8Array.of(0)]]),
-      deletes: new Set(),
-    })
-    expect(stateRoot(again)).toBe(root)
+    const same = { puts: new Map([['6310', Uint8Array.of(0)]]), deletes: new Set<string>() }
+    expect(trie.prepare(same).root).toBe(root)
+    trie.apply(prepared)
+    expect(trie.root).toBe(prepared.root)
+    const back = { puts: new Map([...records].slice(0, 2)), deletes: new Set<string>() }
+    expect(trie.prepare(back).root).toBe(root)
+  })
+
+  it('applies only what it has prepared on what it holds', () => {
+    const trie = build(new Map([['6301', Uint8Array.of(1)]]))
+    const one = trie.prepare({ puts: new Map([['6302', Uint8Array.of(2)]]), deletes: new Set() })
+    const other = trie.prepare({ puts: new Map([['6303', Uint8Array.of(3)]]), deletes: new Set() })
+    trie.apply(one)
+    expect(() => trie.apply(other)).toThrow(AssertionError)
+    expect(() => trie.apply({ root: one.root })).toThrow(AssertionError)
+    expect(() => build(new Map()).apply(one)).toThrow(AssertionError)
+  })
+
+  it('is the same for records that come one by one in great number', async () => {
+    const records = new Map(
+      [...Array(3_000).keys()].map((i) => [
+        `63${(i + 65_536).toString(16).padStart(6, '0')}`,
+        utf8(`${i}`),
+      ]),
+    )
+    async function* oneByOne(): AsyncIterable<readonly [string, Uint8Array]> {
+      yield* records
+    }
+    const trie = await buildStateTrie(oneByOne())
+    expect(trie.size).toBe(3_000)
+    expect(trie.root).toBe(build(records).root)
+    const half = [...records.keys()].filter((_, i) => i % 2 === 0)
+    update(trie, new Map(), half)
+    for (const at of half) records.delete(at)
+    expect(trie.root).toBe(modelRoot(records))
   })
 
   it('sets an empty value apart from none', () => {
-    expect(stateRoot(build(new Map([['6301', new Uint8Array()]])))).not.toBe(stateRoot(undefined))
+    expect(build(new Map([['6301', new Uint8Array()]])).root).not.toBe(new StateTrie().root)
   })
 })
 
@@ -110,8 +149,8 @@ describe('a proof', () => {
     fc.assert(
       fc.property(recordMap, key, value, (records, at, other) => {
         const trie = build(records)
-        const root = stateRoot(trie)
-        const proof = buildStateProof(trie, at)
+        const root = trie.root
+        const proof = trie.prove(at)
         const held = records.get(at)
         expect(verifyStateProof(root, at, held, proof)).toBe(true)
         const isSame = held !== undefined && bytesToHex(held) === bytesToHex(other)
@@ -125,14 +164,14 @@ describe('a proof', () => {
     fc.assert(
       fc.property(recordMap, key, fc.nat(), fc.nat(255), (records, at, place, flip) => {
         const trie = build(records)
-        const proof = buildStateProof(trie, at)
+        const proof = trie.prove(at)
         const bytes = encodeWith((writer) => writeStateProof(writer, proof))
         const altered = bytes.slice()
         const index = place % altered.length
         altered[index] = (altered[index] ?? 0) ^ (flip === 0 ? 1 : flip)
         const decoded = decodeOrUndefined(altered)
         const holds =
-          decoded !== undefined && verifyStateProof(stateRoot(trie), at, records.get(at), decoded)
+          decoded !== undefined && verifyStateProof(trie.root, at, records.get(at), decoded)
         expect(holds).toBe(false)
       }),
       { numRuns: 300 },
@@ -144,12 +183,12 @@ describe('a proof', () => {
       [...Array(20).keys()].map((i) => [`63${(i + 16).toString(16)}`, Uint8Array.of(i)]),
     )
     const trie = build(records)
-    const root = stateRoot(trie)
+    const root = trie.root
     const keys = [...records.keys()]
     for (const taken of keys) {
       for (const from of keys) {
         if (taken === from) continue
-        const { siblings } = buildStateProof(trie, from)
+        const { siblings } = trie.prove(from)
         const path = toHash32(bytesToHex(taggedHash('causeway/state-key', hexToBytes(from))))
         const held = records.get(from) ?? new Uint8Array()
         const other = { path, valueHash: toHash32(bytesToHex(sha256(held))) }
@@ -166,7 +205,7 @@ describe('a proof', () => {
   it('comes back from its encoding as it was', () => {
     fc.assert(
       fc.property(recordMap, key, (records, at) => {
-        const proof = buildStateProof(build(records), at)
+        const proof = build(records).prove(at)
         const bytes = encodeWith((writer) => writeStateProof(writer, proof))
         expect(decodeAll(bytes, readStateProof)).toEqual(proof)
       }),

@@ -84,6 +84,30 @@ describe('chain', () => {
   })
 })
 
+describe('chain test-tx', () => {
+  const txid = SOME_TXID
+
+  test('says what the node would say, and sends nothing', async () => {
+    const tested = [{ txid, wtxid: txid, allowed: true, vsize: 154, fees: { base: 0.000005 } }]
+    node.answers.set('POST /api/txs/test', ok(tested))
+    const run = await cli(at('chain', 'test-tx', '00ff'))
+    expect(run).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('0.00000500 BTC') })
+    expect(json(await cli(at('chain', 'test-tx', '00ff', '--json')))).toMatchObject({
+      allowed: true,
+      transactions: [{ txid, vsize: 154 }],
+    })
+  })
+
+  test('is exit code 6 when one of them would be refused', async () => {
+    const refused = { txid, allowed: false, 'reject-reason': 'dust', 'reject-details': 'dust, 1' }
+    node.answers.set('POST /api/txs/test', ok([{ txid, allowed: true }, refused]))
+    const run = await cli(at('chain', 'test-tx', '00', '11'))
+    expect(run).toMatchObject({ exitCode: 6, stdout: expect.stringContaining('dust, 1') })
+    expect((await cli(at('chain', 'test-tx', 'xyz'))).exitCode).toBe(2)
+    expect((await cli(at('chain', 'test-tx'))).exitCode).toBe(2)
+  })
+})
+
 describe('chain verify', () => {
   const statement: Statement = { type: 'finalize', height: 9, view: 1, blockHash: BLOCK_HASH }
 

@@ -28,7 +28,7 @@ import { CHANGE_RECIPIENT, recoveryLeafScript } from '../../src/chain/peg/deposi
 import { encodeKeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { NAMESPACE, numberStateKey, outPointStateKey } from '../../src/chain/state.ts'
-import { buildStateProof, stateRoot, writeStateProof } from '../../src/chain/state-trie.ts'
+import { writeStateProof } from '../../src/chain/state-proof.ts'
 import { validatorSetHashOf } from '../../src/chain/validators.ts'
 import { assembleCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
 import { helloDigest } from '../../src/consensus/hello.ts'
@@ -88,7 +88,7 @@ function tellStory(params: ChainParams): Story {
   const extend = (part: Parameters<TestChain['extend']>[0] = {}): Block => {
     const block = chain.extend(part)
     blocks.push(block)
-    roots.push(stateRoot(chain.state.trie))
+    roots.push(chain.state.trie.root)
     return block
   }
   extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
@@ -183,12 +183,12 @@ function stateVector({ chain, burn }: Story): object {
   const present = outPointStateKey(NAMESPACE.coin, { txid: transactionId(burn), vout: 1 })
   const absent = numberStateKey(NAMESPACE.release, 1)
   const proofOf = (key: string): string =>
-    hex(encodeWith((writer) => writeStateProof(writer, buildStateProof(trie, key))))
+    hex(encodeWith((writer) => writeStateProof(writer, trie.prove(key))))
   const records = ([NAMESPACE.pegBooks, numberStateKey(NAMESPACE.release, 0)] as const).map(
     (key) => ({ key, value: hex(view.get(key) ?? AUX) }),
   )
   return {
-    root: stateRoot(trie),
+    root: trie.root,
     records,
     member: { key: present, value: hex(view.get(present) ?? AUX), proof: proofOf(present) },
     absent: { key: absent, proof: proofOf(absent) },

@@ -17,16 +17,12 @@ import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { findClaimHeight } from '../../src/chain/peg/deposits.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { BlockHash, Txid } from '../../src/primitives/hashes.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import type { KeyValueStore, Logger, Runtime } from '../../src/runtime/runtime.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { VirtualTime } from '../../src/simulator/virtual-time.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { aKeyEpoch, secretOf, TestChain, testParams } from '../support/chain-world.ts'
 import { signSpend, WALLET_SCRIPT, type WalletCoin } from './l1/taproot-spender.ts'
 import { seededRandom } from './signing/test-federation.ts'
-
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 /** Some time after regtest's genesis. */
 const START_MS = 1_700_000_000_000

@@ -8,18 +8,18 @@ import {
   transactionWeight,
 } from '../../src/bitcoin/transaction.ts'
 import { buildBlockTemplate } from '../../src/mempool/block-template.ts'
-import type { MempoolEntry } from '../../src/mempool/entry-graph.ts'
+import { EntryGraph, type FamilyNode, type MempoolEntry } from '../../src/mempool/entry-graph.ts'
 import { createMempool } from '../../src/mempool/mempool.ts'
 import { anchor, COIN_SATS, outputOf, padding, spend, transactionOf, World } from './coins.ts'
 
 const ROOMY = { maxWeight: 1_000_000, maxSigops: 20_000 }
 
-function entriesOf(world: World, transactions: readonly Transaction[]): readonly MempoolEntry[] {
+function entriesOf(world: World, transactions: readonly Transaction[]): readonly FamilyNode[] {
   const pool = createMempool()
   for (const transaction of transactions) {
     expect(pool.admit(transaction, world.at)).toMatchObject({ ok: true })
   }
-  return pool.all()
+  return [...pool.families()]
 }
 
 function idsOf(entries: readonly MempoolEntry[]): readonly string[] {
@@ -88,9 +88,9 @@ it('goes on with smaller ones when a large one does not fit', () => {
 it('stays within the signature operations', () => {
   const world = new World()
   const transactions = Array.from({ length: 10 }, () => spend([world.coin()], 500))
-  const entries: MempoolEntry[] = []
-  for (const entry of entriesOf(world, transactions)) entries.push({ ...entry, sigops: 30 })
-  const template = buildBlockTemplate(entries, { maxWeight: 1_000_000, maxSigops: 100 })
+  const graph = new EntryGraph()
+  for (const { entry } of entriesOf(world, transactions)) graph.add({ ...entry, sigops: 30 })
+  const template = buildBlockTemplate(graph.nodes(), { maxWeight: 1_000_000, maxSigops: 100 })
   expect(template.transactions).toHaveLength(3)
   expect(template.sigops).toBe(90)
 })
@@ -118,10 +118,9 @@ it('keeps limits and order for any pool, and leaves out nothing that fits', () =
         if (!pool.admit(funded, world.at).ok) continue
         free.push(outputOf(funded, 0), outputOf(funded, 1))
       }
-      const entries = pool.all()
-      const template = buildBlockTemplate(entries, { maxWeight, maxSigops: 100 })
-      checkTemplate(entries, template.transactions, maxWeight)
-      expect(buildBlockTemplate(entries, { maxWeight, maxSigops: 100 })).toEqual(template)
+      const template = buildBlockTemplate(pool.families(), { maxWeight, maxSigops: 100 })
+      checkTemplate(pool.all(), template.transactions, maxWeight)
+      expect(buildBlockTemplate(pool.families(), { maxWeight, maxSigops: 100 })).toEqual(template)
     }),
     { numRuns: 150 },
   )

@@ -10,7 +10,7 @@ import {
   transactionId,
 } from '../../src/bitcoin/transaction.ts'
 import type { Coin } from '../../src/chain/coin.ts'
-import type { AdmissionContext } from '../../src/mempool/mempool.ts'
+import type { AdmissionContext } from '../../src/mempool/describe-entry.ts'
 import { type Txid, toTxid } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
 

@@ -211,14 +211,15 @@ describe('admission', () => {
     const coin = world.coin()
     const first = spend([coin], 500)
     const better = spend([coin], 5_000)
-    expect(pool.dryRun(first, world.at)).toMatchObject({ ok: true, value: { fee: 500n } })
+    expect(pool.dryRun([first], world.at)).toMatchObject({
+      members: [{ kind: 'accepted', entry: { fee: 500n } }],
+    })
     expect(pool.has(transactionId(first))).toBe(false)
     admit(first)
-    expect(pool.dryRun(better, world.at).ok).toBe(true)
+    expect(pool.dryRun([better], world.at).members).toMatchObject([{ kind: 'accepted' }])
     expect(pool.ids()).toEqual([transactionId(first)])
-    expect(pool.dryRun(first, world.at)).toMatchObject({
-      ok: false,
-      error: { code: 'txn-already-in-mempool' },
+    expect(pool.dryRun([first], world.at)).toMatchObject({
+      members: [{ kind: 'refused', error: { code: 'txn-already-in-mempool' } }],
     })
   })
 })

@@ -1,7 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { withdrawScript } from '../../src/bitcoin/script.ts'
 import { type Transaction, transactionId } from '../../src/bitcoin/transaction.ts'
 import type { Block } from '../../src/chain/block.ts'
+import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import { coinsOf } from '../../src/chain/state.ts'
 import { medianTimePast, spendableCoins } from '../../src/chain/tip.ts'
@@ -9,18 +10,13 @@ import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import { type BlockProducer, createBlockProducer } from '../../src/node/block-producer.ts'
 import { type ChainService, openChainService } from '../../src/node/chain-service.ts'
 import type { PegSide } from '../../src/node/peg-side.ts'
-import { createScriptCache } from '../../src/node/script-cache.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { reseal } from '../chain/block-surgery.ts'
 import { anOutPoint, aUser, spend, testParams } from '../support/chain-world.ts'
 import { COIN_SATS, fundingPeg } from '../support/node-world.ts'
 import { VirtualWorldTime } from '../support/virtual-runtime.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const funding = fundingPeg(params)
@@ -85,7 +81,7 @@ class Workshop {
 /** With alice's coins minted in block 2. */
 async function workshop(): Promise<{ shop: Workshop; payment: (vout: number) => Transaction }> {
   const database = await openChainDatabase(openMemoryStore(), { chainId: params.chainId })
-  const shop = new Workshop(await openChainService(params, database, createScriptCache()))
+  const shop = new Workshop(await openChainService(params, database, PLAIN_VERIFICATION))
   await shop.extend()
   await shop.time.pass(1_000)
   const [, mint] = (await shop.extend()).transactions

@@ -1,24 +1,19 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { type Block, blockHash } from '../../src/chain/block.ts'
+import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
 import { coinsOf } from '../../src/chain/state.ts'
-import { stateRoot } from '../../src/chain/state-trie.ts'
 import {
   type ChainService,
   openChainService,
   StateMismatchError,
 } from '../../src/node/chain-service.ts'
-import { createScriptCache } from '../../src/node/script-cache.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
 import type { KeyValueStore, Write } from '../../src/runtime/runtime.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { stateKey } from '../../src/storage/keys.ts'
 import { MemoryDisk, openMemoryStore } from '../../src/storage/memory-store.ts'
 import { aUser, mintedWorld, spend, TestChain, testParams } from '../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const certificate = Uint8Array.of(1)
@@ -47,7 +42,7 @@ function someBlocks(): readonly Block[] {
 
 async function open(store: KeyValueStore): Promise<ChainService> {
   const database = await openChainDatabase(store, { chainId: params.chainId })
-  return openChainService(params, database, createScriptCache())
+  return openChainService(params, database, PLAIN_VERIFICATION)
 }
 
 /** A store on which the power fails at the n-th synced write, before or after the disk has it. */
@@ -119,7 +114,7 @@ describe('the chain service', () => {
     await store.close()
     const after = await open(openMemoryStore(disk))
     expect(after.state().tip).toEqual(tip)
-    expect(stateRoot(after.state().trie)).toBe(stateRoot(trie))
+    expect(after.state().trie.root).toBe(trie.root)
   })
 
   it('finds out that its state is not the one of its last block', async () => {

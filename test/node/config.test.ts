@@ -19,6 +19,7 @@ describe('config.toml', () => {
       log_level: 'info',
       p2p: { listen: ['/ip4/0.0.0.0/tcp/9735'], peers: [] },
       api: { enabled: true, host: '127.0.0.1', port: 3080 },
+      validation: { script_cache: true },
     })
   })
 
@@ -82,7 +83,9 @@ describe('the environment', () => {
       CAUSEWAY_L1_URL: 'http://10.0.0.1:8332',
       CAUSEWAY_L1_COOKIE_FILE: '/cookie',
       CAUSEWAY_HOME: '/somewhere',
+      CAUSEWAY_VALIDATION_SCRIPT_CACHE: 'false',
     })
+    expect(config.validation.script_cache).toBe(false)
     expect(config.log_level).toBe('debug')
     expect(config.p2p.listen).toEqual(['/ip4/1.2.3.4/tcp/1', '/ip6/::1/tcp/2'])
     expect(config.api).toEqual({ enabled: false, host: '::1', port: 2 })
@@ -103,6 +106,6 @@ describe('the environment', () => {
   })
 
   it('has a variable for every key', () => {
-    expect(Object.keys(CONFIG_VARIABLES)).toHaveLength(10)
+    expect(Object.keys(CONFIG_VARIABLES)).toHaveLength(12)
   })
 })

@@ -1,15 +1,11 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Statement, Vote } from '../../src/consensus/votes.ts'
 import { verifyVote } from '../../src/consensus/votes.ts'
 import type { WalRecord } from '../../src/consensus/wal-record.ts'
 import { createSignGuard } from '../../src/node/sign-guard.ts'
 import { type BlockHash, toBlockHash } from '../../src/primitives/hashes.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { testParams } from '../support/chain-world.ts'
 import { validatorIdentity } from '../support/node-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const identity = validatorIdentity(1)

@@ -1,15 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import { P2A_SCRIPT } from '../../src/bitcoin/script.ts'
+import { taprootSighash } from '../../src/bitcoin/sighash.ts'
 import {
   encodeTransaction,
+  type OutPoint,
   type Transaction,
+  type TxOutput,
   transactionId,
 } from '../../src/bitcoin/transaction.ts'
 import { decodeMessage, encodeMessage } from '../../src/consensus/messages.ts'
 import { createMempool } from '../../src/mempool/mempool.ts'
 import { createTransactionRelay } from '../../src/node/transaction-relay.ts'
-import { testParams } from '../support/chain-world.ts'
+import { signSchnorr } from '../../src/primitives/secp256k1.ts'
+import { sats } from '../../src/primitives/units.ts'
+import { aUser, testParams } from '../support/chain-world.ts'
 import { NetworkHub } from '../support/memory-network.ts'
-import { fundingPeg, NodeWorld } from '../support/node-world.ts'
+import { COIN_SATS, fundingPeg, NodeWorld } from '../support/node-world.ts'
 import { VirtualWorldTime } from '../support/virtual-runtime.ts'
 
 const params = testParams()
@@ -20,6 +26,7 @@ async function relayWorld() {
   const world = new NodeWorld(params, peg)
   await world.start()
   const payments = Array.from({ length: 12 }, () => world.payment())
+  const coins: readonly OutPoint[] = [world.coin(), world.coin()]
   const { chain } = world.seat(0).node
   const time = new VirtualWorldTime()
   const hub = new NetworkHub(time)
@@ -35,7 +42,56 @@ async function relayWorld() {
   })
   await network.start()
   relay.start()
-  return { time, hub, network, other, mempool, relay, heard, payments }
+  return { time, hub, network, other, mempool, relay, heard, payments, coins }
+}
+
+const alice = aUser('alice')
+const ANCHOR_SATS = 240n
+
+interface Spent {
+  readonly outPoint: OutPoint
+  readonly output: TxOutput
+}
+
+/** Version 3; anchors need no signature. */
+function spendAll(spent: readonly Spent[], outputs: readonly TxOutput[]): Transaction {
+  const unsigned: Transaction = {
+    version: 3,
+    inputs: spent.map(({ outPoint }) => ({
+      prevout: outPoint,
+      scriptSig: new Uint8Array(),
+      sequence: 0xffff_fffd,
+      witness: [],
+    })),
+    outputs,
+    lockTime: 0,
+  }
+  const coins = spent.map(({ output }) => output)
+  const inputs = unsigned.inputs.map((input, index) => {
+    if (coins[index]?.script === P2A_SCRIPT) return input
+    const digest = taprootSighash(unsigned, index, coins, 0) ?? never()
+    return { ...input, witness: [signSchnorr(digest, alice.secret, new Uint8Array(32))] }
+  })
+  return { ...unsigned, inputs }
+}
+
+/** As Lightning's commitments without fee: a parent with an anchor, and a child that pays for both. */
+function family(coins: readonly OutPoint[], fee = 2_000n): [Transaction, Transaction] {
+  const [coin = never(), payer = never()] = coins
+  const output = { value: sats(COIN_SATS), script: alice.script }
+  const anchor = { value: sats(ANCHOR_SATS), script: P2A_SCRIPT }
+  const parent = spendAll(
+    [{ outPoint: coin, output }],
+    [{ value: sats(COIN_SATS - ANCHOR_SATS), script: alice.script }, anchor],
+  )
+  const child = spendAll(
+    [
+      { outPoint: { txid: transactionId(parent), vout: 1 }, output: anchor },
+      { outPoint: payer, output },
+    ],
+    [{ value: sats(COIN_SATS + ANCHOR_SATS - fee), script: alice.script }],
+  )
+  return [parent, child]
 }
 
 const bytesOf = (transactions: readonly Transaction[]): readonly Uint8Array[] =>
@@ -105,6 +161,48 @@ describe('the transaction relay', () => {
     expect(mempool.size).toBe(1)
     expect(relay.receiveDirect([Uint8Array.of(1, 2, 3)])).toBe('reject')
     expect(relay.receiveDirect(bytesOf([first ?? never()]))).toBe('ignore')
+  })
+
+  it('sends a parent without fee with the child that pays for it, and tries them together', async () => {
+    const { time, other, relay, mempool, heard, coins } = await relayWorld()
+    await other.start()
+    const [parent, child] = family(coins)
+    expect(relay.submit(parent)).toMatchObject({ error: { code: 'min relay fee not met' } })
+    expect(relay.submitPackage([parent, child])).toMatchObject({
+      ok: true,
+      value: { members: [{ kind: 'accepted' }, { kind: 'accepted' }] },
+    })
+    await time.pass(100)
+    expect(heard).toEqual([bytesOf([parent, child]).map(String)])
+    expect(relay.oldest().map(String)).toEqual(bytesOf([parent, child]).map(String))
+
+    for (const txid of mempool.ids()) mempool.remove(txid)
+    expect(relay.receiveDirect(bytesOf([parent]))).toBe('ignore')
+    expect(mempool.size).toBe(0)
+    expect(relay.receiveDirect(bytesOf([parent, child]))).toBe('accept')
+    expect(mempool.ids()).toEqual([parent, child].map(transactionId))
+    // Both are remembered.
+    expect(relay.receiveDirect(bytesOf([parent, child]))).toBe('ignore')
+  })
+
+  it('sends the parent again with every child that replaces the one before', async () => {
+    const { time, other, relay, heard, coins } = await relayWorld()
+    await other.start()
+    const [parent, child] = family(coins)
+    relay.submitPackage([parent, child])
+    await time.pass(100)
+    const [, better] = family(coins, 5_000n)
+    expect(relay.submit(better).ok).toBe(true)
+    await time.pass(100)
+    expect(heard.at(-1)).toEqual(bytesOf([parent, better]).map(String))
+  })
+
+  it('says in a dry run what it would say', async () => {
+    const { relay, mempool, payments } = await relayWorld()
+    const [first, second] = payments
+    const outcome = relay.dryRun([first ?? never(), second ?? never()])
+    expect(outcome.members.map(({ kind }) => kind)).toEqual(['accepted', 'accepted'])
+    expect(mempool.size).toBe(0)
   })
 
   it('offers one message of the oldest', async () => {

@@ -1,15 +1,11 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { helloDigest } from '../../src/consensus/hello.ts'
 import { decodeMessage, type HelloMessage } from '../../src/consensus/messages.ts'
 import { createValidatorLinks } from '../../src/node/validator-links.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { testParams } from '../support/chain-world.ts'
 import { NetworkHub } from '../support/memory-network.ts'
 import { validatorIdentity } from '../support/node-world.ts'
 import { VirtualWorldTime } from '../support/virtual-runtime.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const context = { chainId: params.chainId, epoch: 0, validators: params.validators }

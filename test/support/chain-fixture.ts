@@ -36,6 +36,8 @@ import { buildCoinbase } from '../../src/chain/coinbase.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION } from '../../src/chain/params.ts'
 import { assembleCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
+import type { AdmissionContext } from '../../src/mempool/describe-entry.ts'
+import { createMempool } from '../../src/mempool/mempool.ts'
 import {
   type Hash32,
   hash32FromBytes,
@@ -100,6 +102,13 @@ export class ChainFixture {
   /** What `submitTransaction` answers; its txid unless told. */
   verdict: Result<Txid, Rejection> | undefined
   readonly submitted: Transaction[] = []
+  /** A real one, for packages and dry runs; it knows no coins unless `admission` gives them. */
+  readonly pool = createMempool()
+  admission: AdmissionContext = {
+    coins: { findCoin: () => undefined },
+    context: { height: 1, medianTimePast: GENESIS_TIME },
+    nowMs: GENESIS_TIME * 1_000,
+  }
   readonly claims: OutPoint[] = []
   readonly logged: string[] = []
   monotonicMs = 0
@@ -287,6 +296,7 @@ export class ChainFixture {
       blockTimeAt: (height) => this.blocks[height]?.block.header.time,
       findBlock: (hash) => this.blocks.find((one) => one.hash === hash),
       findTransaction: (txid) => this.#findTransaction(txid),
+      findOutput: ({ txid, vout }) => this.#findTransaction(txid)?.transaction.outputs[vout],
       findSpend: (outPoint) => this.#findSpend(outPoint),
       history: async (hash, { after, limit }) => {
         const all = this.#history(hash)

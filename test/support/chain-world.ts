@@ -41,7 +41,7 @@ import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { StateOverlay } from '../../src/chain/state.ts'
 import { tipAfter } from '../../src/chain/tip.ts'
 import type { Txid } from '../../src/primitives/hashes.ts'
-import type { Rejection, Result } from '../../src/primitives/result.ts'
+import { ok, type Rejection, type Result } from '../../src/primitives/result.ts'
 import { xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -255,7 +255,8 @@ export class TestChain {
   }
 
   build(part: Partial<BlockPlan> = {}): Result<Block, Rejection> {
-    return buildBlock(this.params, this.state, this.plan(part))
+    const built = buildBlock(this.params, this.state, this.plan(part))
+    return built.ok ? ok(built.value.block) : built
   }
 
   /** Builds, checks and applies a block. */
@@ -277,7 +278,8 @@ export class TestChain {
     const overlay = new StateOverlay(this.state.view)
     for (const [key, value] of connected.value.delta.puts) overlay.put(key, value)
     for (const key of connected.value.delta.deletes) overlay.delete(key)
-    const { trie } = connected.value
+    const { trie } = this.state
+    trie.apply(connected.value.trie)
     this.state = { tip: tipAfter(this.state.tip, block), view: overlay, trie }
     return connected.value
   }

@@ -1,9 +1,10 @@
 /** The API's other port in memory: a node beside a `ChainFixture`, with canned answers about the peg. */
 
-import type { NodeFacade } from '../../src/api/ports.ts'
+import type { NodeFacade, ProofOfBlock } from '../../src/api/ports.ts'
 import type { ReleaseView, StatusView } from '../../src/api/schemas.ts'
 import { L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
+import { utf8 } from '../../src/primitives/bytes.ts'
 import { ok } from '../../src/primitives/result.ts'
 import { type ChainFixture, l1OutPoint, spendingInput } from './chain-fixture.ts'
 
@@ -31,6 +32,10 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       fixture.submitted.push(transaction)
       return fixture.verdict ?? ok(transactionId(transaction))
     },
+    submitPackage: async (transactions, options) =>
+      fixture.pool.admitPackage(transactions, { ...fixture.admission, ...options }),
+    testTransactions: async (transactions, options) =>
+      fixture.pool.dryRun(transactions, { ...fixture.admission, ...options }),
     status: () => statusView(fixture),
     async requestDepositAddress() {
       if (fixture.depositAddressVerdict !== undefined) {
@@ -102,12 +107,19 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
     }),
     federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
     genesis: () => ({ name: 'test' }),
+    supplyProof: async () => ok(proofAtTip(fixture, 'supply')),
+    coinProof: async ({ txid, vout }) => ok(proofAtTip(fixture, `${txid}:${vout}`)),
     health: () => ({ ok: fixture.reasons.length === 0, reasons: fixture.reasons }),
     onEvent(handler) {
       fixture.handlers.add(handler)
       return () => fixture.handlers.delete(handler)
     },
   }
+}
+
+/** Not a proof: the words that it would be about. */
+function proofAtTip({ tip }: ChainFixture, about: string): ProofOfBlock {
+  return { height: tip.height, blockHash: tip.hash, proof: utf8(about) }
 }
 
 function statusView(fixture: ChainFixture): StatusView {

@@ -14,20 +14,13 @@ import { type Node, openNode } from '../../src/node/node.ts'
 import type { PegSide } from '../../src/node/peg-side.ts'
 import type { ValidatorIdentity } from '../../src/node/validator-links.ts'
 import type { BlockHash } from '../../src/primitives/hashes.ts'
-import {
-  installSecp256k1Backend,
-  signSchnorr,
-  xOnlyPublicKey,
-} from '../../src/primitives/secp256k1.ts'
+import { signSchnorr, xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { MemoryDisk, openMemoryStore } from '../../src/storage/memory-store.ts'
 import { aKeyEpoch, anL1Payment, aUser, secretOf, spend, TestL1 } from './chain-world.ts'
 import { MemoryJournal } from './memory-journal.ts'
 import { NetworkHub } from './memory-network.ts'
 import { VirtualWorldTime } from './virtual-runtime.ts'
-
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 const AUX = new Uint8Array(32)
 const SYNC_MS = 1

@@ -51,6 +51,8 @@ function passesTransaction(txid: Txid, { position, branch }: MerkleProof): boole
 function decodeL1Transaction(bytes: Uint8Array): Transaction | undefined {
   try {
     const transaction = decodeTransaction(bytes)
+    // Bitcoin has none without outputs; 64 bytes that look like one are within a neighbour's reach.
+    if (transaction.outputs.length === 0) return undefined
     // Stripped: a witness would not be covered by the txid, so it has no place in a proof.
     return transaction.inputs.every((input) => input.witness.length === 0) ? transaction : undefined
   } catch (cause) {

@@ -2,8 +2,8 @@
  * Building batches in the state transition, at the end of every block:
  *
  *   1. A batch is due when the oldest queued release has waited `batchIntervalMs`, or a full batch waits.
- *   2. Releases are taken in order; one that the free reserves cannot cover, or that the fee would
- *      eat below L1's dust limit, stays queued.
+ *   2. Releases are taken in order, from the oldest thousand; one that the free reserves cannot cover,
+ *      or that the fee would eat below L1's dust limit, stays queued.
  *   3. Free reserve coins are taken largest first (ties by outpoint) until they cover the releases.
  *   4. The fee at the block's rate is split evenly, rounded up; the surplus is the fee reserve's.
  *   5. Change returns to the federation's own address of the active key epoch; an amount too small
@@ -35,6 +35,8 @@ export interface BatchContext {
 
 /** Inputs of one batch, the most that one signing session carries; few are used when few suffice. */
 export const BATCH_INPUTS_MAX = 100
+/** Queued releases that are looked at for one batch: a long queue must not make every block slow. */
+export const BATCH_LOOKAHEAD = 1_000
 /** Virtual bytes of one signed input (57.5), rounded up. */
 const INPUT_VSIZE = 58
 /** Ids are u32 in keys and records. */
@@ -151,7 +153,10 @@ function takeCovered(
   let available = 0n
   for (const coin of free) available += coin.value
   const taken: Release[] = []
+  let seen = 0
   for (const release of queuedReleases(view)) {
+    seen += 1
+    if (seen > BATCH_LOOKAHEAD) break
     if (taken.length >= params.peg.batchReleasesMax) break
     if (release.value > available) continue
     available -= release.value

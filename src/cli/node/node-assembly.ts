@@ -21,14 +21,10 @@ import type { ValidatorIdentity } from '../../node/validator-links.ts'
 import { createLibp2pNetwork } from '../../p2p/network.ts'
 import { present } from '../../primitives/assert.ts'
 import { hashToBytes } from '../../primitives/hashes.ts'
-import {
-  installSecp256k1Backend,
-  secp256k1Backend,
-  signSchnorr,
-  xOnlyPublicKey,
-} from '../../primitives/secp256k1.ts'
+import { signSchnorr, xOnlyPublicKey } from '../../primitives/secp256k1.ts'
+import { createCheckPool, defaultCheckThreads } from '../../runtime/check-pool.ts'
+import { installNativeBackends } from '../../runtime/native-backends.ts'
 import type { AppendLog, KeyValueStore, Network, Runtime } from '../../runtime/runtime.ts'
-import { chooseSecp256k1Backend } from '../../runtime/secp256k1-backend.ts'
 import { createSystemRuntime, type LogLevel } from '../../runtime/system-runtime.ts'
 import { openAppendLog } from '../../storage/append-log.ts'
 import { openChainDatabase } from '../../storage/chain-database.ts'
@@ -67,14 +63,15 @@ export async function startNode(
   home: NodeHome,
   overrides: StartOverrides = {},
 ): Promise<RunningNodeProcess> {
-  installSecp256k1Backend(chooseSecp256k1Backend())
+  const { secp256k1, sha256, hint } = installNativeBackends()
   const runtime = createSystemRuntime({ logLevel: overrides.logLevel ?? home.config.log_level })
   const params = chainParams(home.genesis)
   const identity = identityOf(home, params, runtime)
   runtime.log.info(
-    { chainId: params.chainId, validator: identity?.index, secp256k1: secp256k1Backend().name },
+    { chainId: params.chainId, validator: identity?.index, secp256k1, sha256 },
     'starting',
   )
+  if (hint !== undefined) runtime.log.info({ hint }, 'this node could be faster')
   const open = createOpenResources()
   const assembly: Assembly = { home, params, runtime, identity, open }
   try {
@@ -160,6 +157,9 @@ async function openParts(assembly: Assembly, network: Network): Promise<OpenedPa
     }
     return observerPegSide(params.peg.feeRateFloor)
   }
+  const { threads = defaultCheckThreads(), script_cache: scriptCache } = home.config.validation
+  const checks = createCheckPool({ threads })
+  open.add(() => checks.close())
   const payoutKey = identity?.publicKey ?? present(params.validators[0], 'first validator')
   node = await openNode({
     params,
@@ -171,6 +171,8 @@ async function openParts(assembly: Assembly, network: Network): Promise<OpenedPa
     timings: params.l1Network === 'regtest' ? CROWDED_TIMINGS : WAN_TIMINGS,
     payoutScript: p2trScript(hashToBytes(payoutKey)),
     createPegSide,
+    scriptCache,
+    checks,
   })
   const opened = node
   // Node and member close their own stores and journals; closing those again does nothing.

@@ -13,6 +13,7 @@ import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
+import { createChainProofs } from './chain-proofs.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
@@ -44,11 +45,14 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     l1AddressNetwork,
     mempool: createMempoolView(node),
     submitTransaction: async (transaction) => node.submit(transaction),
+    submitPackage: async (transactions, options) => node.submitPackage(transactions, options),
+    testTransactions: async (transactions, options) => node.dryRun(transactions, options),
     status: () => statusOf(parts),
     federation: () => federationOf(parts),
     genesis: () => parts.genesis,
     health: () => healthOf(parts),
     onEvent: (handler) => forwardEvents(node, reports, handler),
+    ...createChainProofs(node.chain),
     ...reports,
   }
 }
@@ -62,6 +66,7 @@ export function createChainQueries(node: Node): ChainQueries {
     blockTimeAt: (height) => database.findBlockInfo(height)?.time,
     findBlock: (hash) => database.findBlock(hash),
     findTransaction: (txid) => database.findTransaction(txid),
+    findOutput: (outPoint) => database.findOutput(outPoint),
     findSpend: (outPoint) => database.findSpend(outPoint),
     history: (scriptHash, { after, limit }) =>
       database.history(scriptHash, after === undefined ? { limit } : { after: after.txid, limit }),

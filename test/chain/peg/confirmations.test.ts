@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
 import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../../src/chain/l1-section.ts'
@@ -8,9 +8,7 @@ import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
 import { findRelease } from '../../../src/chain/peg/releases.ts'
 import { isFederationScript, reserveCoins } from '../../../src/chain/peg/reserves.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import {
   aKeyEpoch,
   anL1Payment,
@@ -20,8 +18,6 @@ import {
   spend,
   testParams,
 } from '../../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const { announcement } = aKeyEpoch(params)

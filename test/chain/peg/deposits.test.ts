@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { P2A_SCRIPT, p2pkhScript, p2wshScript } from '../../../src/bitcoin/script.ts'
 import { type Transaction, type TxOutput, transactionId } from '../../../src/bitcoin/transaction.ts'
 import {
@@ -13,9 +13,7 @@ import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { extraHeadersFor, findClaimHeight } from '../../../src/chain/peg/deposits.ts'
 import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
 import { coinsOf } from '../../../src/chain/state.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import {
   aKeyEpoch,
   anL1Payment,
@@ -25,8 +23,6 @@ import {
   testParams,
 } from '../../support/chain-world.ts'
 import { reseal } from '../block-surgery.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const { announcement } = aKeyEpoch(params)

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { decodeBlock, encodeBlock } from '../../../src/chain/block.ts'
@@ -10,9 +10,7 @@ import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
 import { findRelease } from '../../../src/chain/peg/releases.ts'
 import { reserveCoins } from '../../../src/chain/peg/reserves.ts'
 import { coinsOf } from '../../../src/chain/state.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import {
   aKeyEpoch,
   anL1Payment,
@@ -24,8 +22,6 @@ import {
   TestL1,
   testParams,
 } from '../../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const { announcement } = aKeyEpoch(params)

@@ -1,12 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
 import type { KeyEpochAnnouncement } from '../../../src/chain/peg/key-epoch-announcement.ts'
 import { activeKeyEpoch, depositScriptOf, findKeyEpoch } from '../../../src/chain/peg/key-epochs.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import { aKeyEpoch, aUser, TestChain, testParams } from '../../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const params = testParams()
 const { announcement } = aKeyEpoch(params)

@@ -1,5 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { encodeHeader, REGTEST_GENESIS_HEADER } from '../../../src/bitcoin/header.ts'
+import { buildMerkleProof, merkleRoot } from '../../../src/bitcoin/merkle.ts'
 import {
   decodeTransaction,
   encodeTransaction,
@@ -12,13 +13,9 @@ import { checkL1Proof } from '../../../src/chain/peg/l1-proof.ts'
 import { EMPTY_STATE, NAMESPACE, numberStateKey, StateOverlay } from '../../../src/chain/state.ts'
 import { concatBytes } from '../../../src/primitives/bytes.ts'
 import { reversedToBytes, toTxid, txidFromBytes } from '../../../src/primitives/hashes.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
 import { sha256d } from '../../../src/primitives/sha256.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import { anL1Payment, aUser, TestL1 } from '../../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const script = aUser('alice').script
 const payments = ['a', 'b', 'c', 'd'].map((name) =>
@@ -95,6 +92,21 @@ describe('a proof of an L1 transaction', () => {
     const merkle = { position: 0, branch: [] }
     const checked = checkL1Proof(under(root), { l1Height: 1, transaction, merkle })
     expect(checked).toMatchObject({ ok: false, error: { code: 'l1-proof-64-bytes' } })
+  })
+
+  it('is not spoiled by a neighbour that makes their parent look like one without outputs', () => {
+    const victim = (lockTime: number): Transaction => ({ ...second, lockTime })
+    let lockTime = 0
+    while (reversedToBytes(transactionId(victim(lockTime)))[4] !== 1) lockTime += 1
+    const neighbour = new Uint8Array(32).fill(0xee)
+    // One input whose script reaches to the sequence, then no outputs, then the lock time.
+    neighbour[9] = 13
+    neighbour[27] = 0
+    const ids = [transactionId(victim(lockTime)), txidFromBytes(neighbour)]
+    const root = reversedToBytes(merkleRoot(ids).root)
+    const transaction = encodeTransactionWithoutWitness(victim(lockTime))
+    const merkle = buildMerkleProof(ids, 0)
+    expect(checkL1Proof(under(root), { l1Height: 1, transaction, merkle }).ok).toBe(true)
   })
 
   it('takes no transaction for an inner node (CVE-2017-12842)', () => {

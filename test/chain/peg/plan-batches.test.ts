@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { p2pkhScript, p2shScript, p2wpkhScript } from '../../../src/bitcoin/script.ts'
 import {
   encodeTransaction,
@@ -27,12 +27,8 @@ import {
 import { findRelease, putRelease, queuedReleases } from '../../../src/chain/peg/releases.ts'
 import { findReserve, putReserve, reserveCoins } from '../../../src/chain/peg/reserves.ts'
 import { StateOverlay } from '../../../src/chain/state.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 import { aKeyEpoch, anOutPoint, aUser, testParams } from '../../support/chain-world.ts'
-
-beforeAll(() => installSecp256k1Backend(chooseSecp256k1Backend()))
 
 const base = testParams()
 const { announcement } = aKeyEpoch(base)

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { L1_ADDRESS_NETWORKS } from '../../../src/bitcoin/address.ts'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import type { Block } from '../../../src/chain/block.ts'
+import { PLAIN_VERIFICATION } from '../../../src/chain/block-scripts.ts'
 import { createPegReports, type PegReports } from '../../../src/cli/node/peg-reports.ts'
 import { type ChainService, openChainService } from '../../../src/node/chain-service.ts'
-import { createScriptCache } from '../../../src/node/script-cache.ts'
 import { openChainDatabase } from '../../../src/storage/chain-database.ts'
 import { openMemoryStore } from '../../../src/storage/memory-store.ts'
 import { memberShare } from '../../federation/peg-world.ts'
@@ -27,7 +27,7 @@ async function observed(): Promise<Observed> {
   const blocks: Block[] = []
   const { params } = world
   const database = await openChainDatabase(openMemoryStore(), { chainId: params.chainId })
-  const chain = await openChainService(params, database, createScriptCache())
+  const chain = await openChainService(params, database, PLAIN_VERIFICATION)
   const networks = {
     addressNetwork: L1_ADDRESS_NETWORKS.regtest,
     l1AddressNetwork: L1_ADDRESS_NETWORKS.regtest,

@@ -5,12 +5,10 @@ import { signSchnorr } from 'tiny-secp256k1'
 import { deriveGroupKey, identifierOf, KeyShare } from '../../../federation/signing/frost.ts'
 import { concatBytes, utf8 } from '../../../src/primitives/bytes.ts'
 import { hash32FromBytes, type XOnlyKey } from '../../../src/primitives/hashes.ts'
-import { installSecp256k1Backend, xOnlyPublicKey } from '../../../src/primitives/secp256k1.ts'
+import { xOnlyPublicKey } from '../../../src/primitives/secp256k1.ts'
 import { sha256, taggedHash } from '../../../src/primitives/sha256.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
 
 // Thousands of messages are signed and verified: the fast library for both.
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 export const CHAIN_ID = hash32FromBytes(sha256(utf8('signing tests')))
 

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { optionReader } from '../../../scripts/bench/benchmark.ts'
 import { signingBenchmark } from '../../../scripts/bench/signing-benchmark.ts'
-import { installSecp256k1Backend } from '../../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../../src/runtime/secp256k1-backend.ts'
-
-installSecp256k1Backend(chooseSecp256k1Backend())
 
 describe('the signing benchmark', () => {
   it('makes a key and signatures that verify, and reports what they cost', async () => {
