@@ -36,6 +36,11 @@ function codeOf(altered: Partial<L1TransactionProof>): string {
   return checked.ok ? 'ok' : checked.error.code
 }
 
+function victim(lockTime: number): Transaction {
+  if (second === undefined) throw new TypeError('no payment')
+  return { ...second, lockTime }
+}
+
 /** A state whose L1 block 1 has this Merkle root. */
 function under(root: Uint8Array): StateOverlay {
   const overlay = new StateOverlay(EMPTY_STATE)
@@ -95,7 +100,6 @@ describe('a proof of an L1 transaction', () => {
   })
 
   it('is not spoiled by a neighbour that makes their parent look like one without outputs', () => {
-    const victim = (lockTime: number): Transaction => ({ ...second, lockTime })
     let lockTime = 0
     while (reversedToBytes(transactionId(victim(lockTime)))[4] !== 1) lockTime += 1
     const neighbour = new Uint8Array(32).fill(0xee)
