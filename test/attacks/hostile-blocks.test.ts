@@ -38,7 +38,7 @@ function casesOfThePeg(): readonly Case[] {
     const built = chain.build(part)
     if (!built.ok) throw new TypeError(`${name}: ${built.error.code}`)
     const before = new TestChain(params)
-    before.state = chain.state
+    for (const { block } of cases) before.apply(block)
     cases.push({ name, chain: before, block: built.value })
     chain.apply(built.value)
   }
