@@ -8,6 +8,7 @@ import { installNativeBackends } from '../src/runtime/native-backends.ts'
 import { type Benchmark, BenchmarkError, optionReader } from './bench/benchmark.ts'
 import { blockBenchmark } from './bench/block-benchmark.ts'
 import { CommandLineError, parseCommandLine, usage } from './bench/command-line.ts'
+import { consensusBenchmark } from './bench/consensus-benchmark.ts'
 import { devnetBenchmark } from './bench/devnet-benchmark.ts'
 import { hostileBenchmark } from './bench/hostile-benchmark.ts'
 import { describeMachine } from './bench/machine.ts'
@@ -17,6 +18,7 @@ import { signingBenchmark } from './bench/signing-benchmark.ts'
 import { stateBenchmark } from './bench/state-benchmark.ts'
 
 const BENCHMARKS: readonly Benchmark[] = [
+  consensusBenchmark,
   devnetBenchmark,
   signingBenchmark,
   blockBenchmark,

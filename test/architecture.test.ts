@@ -43,18 +43,20 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
     ],
   ],
   [
+    // Benchmarks measure every part by itself.
     'scripts',
     [
-      'src/primitives',
+      ...PURE,
       'src/runtime',
-      'src/bitcoin',
-      'src/chain',
       'genesis',
-      'federation',
-      'src/cli',
       'src/mempool',
       'src/storage',
+      'src/p2p',
       'src/node',
+      'src/api',
+      'federation',
+      'src/simulator',
+      'src/cli',
     ],
   ],
 ])
@@ -80,7 +82,7 @@ const PACKAGES: readonly (readonly [string, readonly string[]])[] = [
   ['koffi', ['src/runtime']],
   ['tiny-secp256k1', ['src/runtime', 'scripts']],
   ['smol-toml', ['src/node']],
-  ['zod', ['src/api', 'src/cli', 'src/node', 'src/wallet', 'genesis', 'federation']],
+  ['zod', ['src/api', 'src/cli', 'src/node', 'src/wallet', 'genesis', 'federation', 'scripts']],
 ]
 
 interface Import {

@@ -68,6 +68,7 @@ export function causewayBlocks(payments: PaymentChain, coinCount: number): Cause
         timeMs: 1_700_000_000_000 + index * 1_000,
         feeRate: params.peg.feeRateFloor,
         l1Section: EMPTY_L1_SECTION,
+        evidence: [],
         transactions,
         payoutScript: paymentScript(0),
       },

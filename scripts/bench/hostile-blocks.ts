@@ -166,6 +166,7 @@ export function createHostileBlock(
       timeMs: 1_700_000_000_000,
       feeRate: params.peg.feeRateFloor,
       l1Section: content.l1Section ?? EMPTY_L1_SECTION,
+      evidence: [],
       transactions: content.transactions,
       payoutScript: p2wpkhScript(new Uint8Array(20)),
     },

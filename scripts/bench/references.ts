@@ -1,11 +1,9 @@
 /**
  * The floors that figures are read against, measured on the same machine in the same minute: signature
- * checks by the library in use, syncing a small record to the disk, and a message there and back over
- * loopback TCP.
+ * checks by the library in use, and syncing a small record to the disk.
  */
 
 import { mkdtemp, open, rm } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { utf8 } from '../../src/primitives/bytes.ts'
 import { hashToBytes } from '../../src/primitives/hashes.ts'
@@ -81,53 +79,4 @@ export async function syncDurationsMs(folder: string, count: number): Promise<re
   } finally {
     await rm(scratch, { recursive: true })
   }
-}
-
-/** Milliseconds of 200 bytes to an echo server on loopback and back, both ends in this process. */
-export async function loopbackRoundTripsMs(count: number): Promise<readonly number[]> {
-  const server = createServer((socket) => socket.setNoDelay(true).pipe(socket))
-  const port = await listen(server)
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
-    })
-    const durations: number[] = []
-    for (let index = 0; index < count; index++) {
-      const startedMs = performance.now()
-      await echo(socket)
-      durations.push(performance.now() - startedMs)
-    }
-    return durations
-  } finally {
-    socket.destroy()
-    server.close()
-  }
-}
-
-async function echo(socket: Socket): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    let missing = RECORD_BYTES
-    const take = (chunk: Uint8Array): void => {
-      missing -= chunk.length
-      if (missing > 0) return
-      socket.off('data', take)
-      socket.off('error', reject)
-      resolve()
-    }
-    socket.on('data', take)
-    socket.once('error', reject)
-    socket.write(new Uint8Array(RECORD_BYTES))
-  })
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new BenchmarkError('no port')
-  return address.port
 }

@@ -8,8 +8,9 @@ import { taprootSighash } from '../../src/bitcoin/sighash.ts'
 import type { OutPoint, Transaction, TxOutput } from '../../src/bitcoin/transaction.ts'
 import { present } from '../../src/primitives/assert.ts'
 import { hashToBytes } from '../../src/primitives/hashes.ts'
-import { signSchnorr, xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
+import { xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import type { Sats } from '../../src/primitives/units.ts'
+import { signSchnorrFast } from './fast-signer.ts'
 
 export interface SingleKey {
   readonly secret: Uint8Array
@@ -28,7 +29,6 @@ export function singleKey(secret: Uint8Array): SingleKey {
 
 const SIGHASH_DEFAULT = 0
 const SEQUENCE_REPLACEABLE = 0xffff_fffd
-const NO_AUXILIARY = new Uint8Array(32)
 
 /** BIP341 signature hash of the one input, 32 bytes. */
 export function spendDigest(
@@ -53,6 +53,6 @@ export function spendCoin(
     witness: [],
   }
   const unsigned: Transaction = { version: 2, inputs: [input], outputs, lockTime: 0 }
-  const signature = signSchnorr(spendDigest(unsigned, key, coin), key.secret, NO_AUXILIARY)
+  const signature = signSchnorrFast(spendDigest(unsigned, key, coin), key.secret)
   return { ...unsigned, inputs: [{ ...input, witness: [signature] }] }
 }

@@ -119,6 +119,7 @@ function nextBlock(
       timeMs: state.tip.timeMs + 1_000,
       feeRate: params.peg.feeRateFloor,
       l1Section: EMPTY_L1_SECTION,
+      evidence: [],
       transactions: payments.map(({ transaction }) => transaction),
       payoutScript: p2trOutput(NO_SIGNATURE.subarray(0, 32), 0n).script,
     },

@@ -5,9 +5,11 @@
 
 import { blockHash, encodeBlock } from '../../src/chain/block.ts'
 import { buildBlock } from '../../src/chain/build-block.ts'
-import { genesisChainState } from '../../src/chain/genesis-state.ts'
+import { genesisChainState, genesisDelta } from '../../src/chain/genesis-state.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
+import { StateTrie } from '../../src/chain/state-trie.ts'
+import { TrieBuilder } from '../../src/chain/trie-builder.ts'
 import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { stateKey } from '../../src/storage/keys.ts'
 import { openLevelStore } from '../../src/storage/level-store.ts'
@@ -27,14 +29,16 @@ export async function seedState(params: ChainParams, path: string, coins: number
   try {
     const database = await openChainDatabase(store, { chainId: params.chainId })
     await commitGenesis(params, database)
-    const state = genesisChainState(params)
+    const genesis = genesisChainState(params)
+    const trie = new TrieBuilder()
+    for (const [key, value] of genesisDelta(params).puts) trie.add(key, value)
     for (let from = 0; from < coins; from += BATCH_RECORDS) {
       const puts = new Map(
         Array.from({ length: Math.min(BATCH_RECORDS, coins - from) }, (_, index) =>
           coinRecord(numberedCoin(from + index)),
         ),
       )
-      state.trie.apply(state.trie.prepare({ puts, deletes: new Set() }))
+      for (const [key, value] of puts) trie.add(key, value)
       const writes = [...puts].map(
         ([key, value]) => ({ kind: 'put', key: stateKey(key), value }) as const,
       )
@@ -42,13 +46,14 @@ export async function seedState(params: ChainParams, path: string, coins: number
     }
     const built = buildBlock(
       params,
-      state,
+      { ...genesis, trie: new StateTrie(trie) },
       {
         view: 0,
         proposer: 0,
         timeMs: FIRST_TIME_MS,
         feeRate: params.peg.feeRateFloor,
         l1Section: EMPTY_L1_SECTION,
+        evidence: [],
         transactions: [],
         payoutScript: new Uint8Array(),
       },

@@ -7,6 +7,7 @@ import type { AddressNetwork } from '../bitcoin/address.ts'
 import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
 import type { Coin } from '../chain/coin.ts'
+import type { Offence } from '../chain/evidence.ts'
 import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
@@ -15,6 +16,7 @@ import type {
   BlockEventView,
   DepositAddressView,
   DepositView,
+  EvidenceView,
   FederationView,
   ReleaseView,
   ReservesView,
@@ -117,6 +119,7 @@ export type NodeFacadeEvent =
   | ({ readonly kind: 'block' } & BlockEventView)
   | { readonly kind: 'deposit'; readonly deposit: DepositView }
   | { readonly kind: 'release'; readonly release: ReleaseView }
+  | { readonly kind: 'evidence'; readonly evidence: EvidenceView }
 
 export interface NodeFacade {
   readonly addressNetwork: AddressNetwork
@@ -153,6 +156,11 @@ export interface NodeFacade {
   release(id: number | OutPoint): Promise<ReleaseView | undefined>
   reserves(): Promise<ReservesView>
   federation(): FederationView
+  /** Newest first; with `before`, what is older than that. */
+  evidence(filter: {
+    readonly before?: Offence
+    readonly limit: number
+  }): Promise<readonly EvidenceView[]>
   /** The genesis file as JSON data. */
   genesis(): unknown
   /** Of the peg's books after the last block. */

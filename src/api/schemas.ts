@@ -58,6 +58,13 @@ export const claimRequest = z.strictObject({
   recipient: addressText,
 })
 
+/** Of one request; their hex digits also have to fit its body. */
+const SUBMITTED_MAX = 500
+
+export const submitRequest = z.strictObject({
+  transactions: z.array(hex.min(2)).min(1).max(SUBMITTED_MAX),
+})
+
 export const withdrawAddressQuery = z.object({ l1Address: addressText })
 
 export const RELEASES_LIMIT_MAX = 100
@@ -74,6 +81,29 @@ export const releasesQuery = z.object({
     .optional(),
 })
 
+export const EVIDENCE_LIMIT_MAX = 100
+
+export const evidenceQuery = z.object({
+  /** "height:validator": what is older than the evidence about these. */
+  before: z
+    .string()
+    .regex(/^\d{1,10}:\d{1,5}$/)
+    .transform((text) => {
+      const [height = 0, signer = 0] = text.split(':').map(Number)
+      return { height, signer }
+    })
+    .refine(({ height, signer }) => height <= 0xffff_ffff && signer <= 0xffff)
+    .optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= EVIDENCE_LIMIT_MAX, {
+      error: `1 to ${EVIDENCE_LIMIT_MAX}`,
+    })
+    .optional(),
+})
+
 /** height.seq, as the stream numbers its events. */
 export const eventIdText = z.string().regex(/^\d{1,10}\.\d{1,10}$/)
 
@@ -84,6 +114,8 @@ const validatorView = z.object({
   publicKey: hash,
   connected: z.boolean(),
   self: z.boolean(),
+  /** Heights at which the chain convicts it of double votes. */
+  offences: count,
 })
 
 const equationFields = {
@@ -106,6 +138,8 @@ export const statusView = z.object({
   /** Why the node stopped for good, or null. */
   halted: z.string().nullable(),
   peers: count,
+  /** What is being agreed on. */
+  agreement: z.object({ height: count, view: count }),
   validator: z.object({ index: count.nullable() }),
   validators: z.array(validatorView).readonly(),
   mempool: z.object({ count, bytes: count }),
@@ -135,6 +169,15 @@ export const statusView = z.object({
   }),
 })
 export type StatusView = z.infer<typeof statusView>
+
+/** What became of one of many transactions sent together. */
+export const submittedView = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('accepted'), txid: hash }),
+  z.object({ status: z.literal('refused'), code: z.string(), detail: z.string().nullable() }),
+  /** One before it had a bad script: send it again. */
+  z.object({ status: z.literal('unevaluated') }),
+])
+export type SubmittedView = z.infer<typeof submittedView>
 
 export const depositAddressView = z.object({
   address: z.string(),
@@ -243,6 +286,22 @@ export const federationView = z.object({
     .readonly(),
 })
 export type FederationView = z.infer<typeof federationView>
+
+export const evidenceView = z.object({
+  /** Index in the validator set. */
+  validator: count,
+  publicKey: hash,
+  kind: z.enum(['double-notarize', 'double-finalize', 'nullify-finalize']),
+  height: count,
+  view: count,
+  /** Both votes, in the order in which blocks have them. */
+  votes: z.tuple([hex, hex]).readonly(),
+  /** The block that carries it; null while none does. */
+  block: z.object({ height: count, hash }).nullable(),
+})
+export type EvidenceView = z.infer<typeof evidenceView>
+
+export const evidenceListView = z.object({ evidence: z.array(evidenceView).readonly() })
 
 export const certificateView = z.object({
   height: count,

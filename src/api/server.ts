@@ -1,5 +1,5 @@
 /**
- * The HTTP server: Esplora's API under `/api`, our own under `/v1`, `/healthz`, and the first page. One
+ * The HTTP server: Esplora's API under `/api`, our own under `/v1`, `/healthz`, `/metrics`, and the first page. One
  * Hono application on Node's HTTP server, without TLS: a reverse proxy adds it. What comes first is
  * what protects: rates, time, size; nothing that a client sends can stop the node.
  */
@@ -23,6 +23,7 @@ import { transactionRoutes } from './esplora-transactions.ts'
 import { EventStreams } from './events-stream.ts'
 import { firstPageRoutes, type PageFile, readFirstPage } from './first-page.ts'
 import { type ApiLimits, DEFAULT_API_LIMITS } from './limits.ts'
+import { respondMetrics } from './metrics.ts'
 import { PrevoutReader } from './prevouts.ts'
 import { HttpError, isEsploraPath, respondToError } from './problem.ts'
 import { dryRunLimit, failedScriptLimit, rateLimit, scarceRateLimit } from './rate-limit.ts'
@@ -82,7 +83,9 @@ export function createApiApplication(
   const scarce = scarceRateLimit(limits, clock)
   for (const path of ['/v1/deposit-address', '/v1/deposits/claim']) app.use(path, scarce)
   const failing = failedScriptLimit(limits, clock)
-  for (const path of ['/api/tx', '/api/txs/package', '/api/txs/test']) app.use(path, failing)
+  for (const path of ['/api/tx', '/api/txs/package', '/api/txs/test', '/v1/transactions']) {
+    app.use(path, failing)
+  }
   app.use('/api/txs/test', dryRunLimit(limits, clock))
   app.use(requestBudget(limits.requestTimeoutMs, clock))
   app.use(
@@ -95,6 +98,7 @@ export function createApiApplication(
   )
   app.options('*', respondPreflight)
   app.get('/healthz', (c) => respondHealth(c, api))
+  app.get('/metrics', (c) => respondMetrics(c, api))
   app.route('/v1', v1Routes(api, events))
   for (const routes of [blockRoutes, transactionRoutes, broadcastRoutes, addressRoutes]) {
     app.route('/api', routes(api))

@@ -13,6 +13,7 @@ import { encodeWith } from '../primitives/codec.ts'
 import { toTxid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ApiContext, ApiEnv } from './api-context.ts'
+import { submitTransactions } from './batch-broadcast.ts'
 import type { EventStreams } from './events-stream.ts'
 import type { ProofOfBlock, StoredBlock } from './ports.ts'
 import { HttpError, rejectionError } from './problem.ts'
@@ -22,6 +23,8 @@ import {
   claimRequest,
   depositAddressRequest,
   depositsQuery,
+  EVIDENCE_LIMIT_MAX,
+  evidenceQuery,
   outPointText,
   type ProofView,
   RELEASES_LIMIT_MAX,
@@ -64,9 +67,16 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
   const { node } = api
   routes.get('/status', (c) => c.json(node.status()))
   routes.get('/federation', (c) => c.json(node.federation()))
+  routes.get('/evidence', async (c) => {
+    const { before, limit } = parseQuery(c, evidenceQuery)
+    const filter = before === undefined ? {} : { before }
+    const evidence = await node.evidence({ ...filter, limit: limit ?? EVIDENCE_LIMIT_MAX })
+    return c.json({ evidence })
+  })
   routes.get('/reserves', async (c) => c.json(await node.reserves()))
   routes.get('/genesis', (c) => c.json(node.genesis()))
   routes.get('/events', (c) => events.open(c))
+  routes.post('/transactions', (c) => submitTransactions(c, api))
   routes.get('/blocks/:height/certificate', (c) => {
     const view = certificateView(mustFindBlock(api, c.req.param('height')))
     c.header('Cache-Control', 'public, max-age=157784630')

@@ -6,6 +6,8 @@
 import { type BlockHeader, verifyProofOfWork } from '../bitcoin/header.ts'
 import { merkleRoot } from '../bitcoin/merkle.ts'
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
+import type { Evidence } from '../consensus/evidence.ts'
+import { assert } from '../primitives/assert.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Block } from './block.ts'
 import { BlockScripts, PLAIN_VERIFICATION, type ScriptVerification } from './block-scripts.ts'
@@ -13,7 +15,7 @@ import { buildCoinbase } from './coinbase.ts'
 import { type ChainState, type ConnectedBlock, checkBlockContext } from './connect-block.ts'
 import { extensionHash } from './extension.ts'
 import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
-import { BLOCK_BITS, BLOCK_VERSION, type ChainParams } from './params.ts'
+import { BLOCK_BITS, BLOCK_VERSION, type ChainParams, MAX_EVIDENCE_PER_BLOCK } from './params.ts'
 import { getPegBooks } from './peg/books.ts'
 import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
@@ -29,6 +31,8 @@ export interface BlockPlan {
   readonly timeMs: number
   readonly feeRate: number
   readonly l1Section: L1Section
+  /** At most `MAX_EVIDENCE_PER_BLOCK`. */
+  readonly evidence: readonly Evidence[]
   /** From the mempool: no coinbase, no mint. */
   readonly transactions: readonly Transaction[]
   readonly payoutScript: Uint8Array
@@ -48,12 +52,13 @@ export function buildBlock(
   verification: ScriptVerification = PLAIN_VERIFICATION,
 ): Result<BuiltBlock, Rejection> {
   if (!fitsL1Section(plan.l1Section)) return reject('bad-l1-section-size')
+  assert(plan.evidence.length <= MAX_EVIDENCE_PER_BLOCK, 'no more evidence than a block holds')
   const mint = buildMint(params, state, plan.l1Section)
   if (!mint.ok) return mint
   const transactions = [...mint.value, ...plan.transactions]
   const overlay = new StateOverlay(state.view)
-  const { timeMs, feeRate, l1Section } = plan
-  const content = { timeMs, feeRate, l1Section, transactions }
+  const { timeMs, feeRate, l1Section, evidence } = plan
+  const content = { timeMs, feeRate, l1Section, evidence, transactions }
   const scripts = new BlockScripts(verification)
   const applied = applyContent(overlay, params, state.tip, content, scripts)
   const settled = scripts.settle()
@@ -79,6 +84,7 @@ export function buildBlock(
     l1SectionHash: l1SectionHash(l1Section),
     feeRate,
     totals: applied.value.totals,
+    evidence,
   }
   const coinbase = buildCoinbase({
     height,

@@ -86,6 +86,7 @@ function connectBody(
       timeMs: extension.timeMs,
       feeRate: extension.feeRate,
       l1Section: block.l1Section,
+      evidence: extension.evidence,
       transactions,
     },
     scripts,

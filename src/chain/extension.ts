@@ -1,8 +1,10 @@
 /**
  * The block extension: what Causeway adds to Bitcoin's header. A coinbase output
- * `OP_RETURN ca5e20‖hash` commits to it, so it is bound to the block id. Fixed length, little-endian.
+ * `OP_RETURN ca5e20‖hash` commits to it, so it is bound to the block id. Little-endian; 259 bytes, and
+ * the evidence of double votes that the block carries.
  */
 
+import { type Evidence, readEvidence, writeEvidence } from '../consensus/evidence.ts'
 import type { ByteReader, ByteWriter } from '../primitives/codec.ts'
 import { DecodeError, encodeWith } from '../primitives/codec.ts'
 import {
@@ -16,6 +18,7 @@ import {
 } from '../primitives/hashes.ts'
 import { taggedHash } from '../primitives/sha256.ts'
 import { decodeSats, type Sats } from '../primitives/units.ts'
+import { MAX_EVIDENCE_PER_BLOCK } from './params.ts'
 
 /** The peg's books after the block, satoshis. */
 export interface PegTotals {
@@ -49,6 +52,8 @@ export interface BlockExtension {
   /** L1 fee rate for batches built in this block, satoshis per 1,000 virtual bytes. */
   readonly feeRate: number
   readonly totals: PegTotals
+  /** Ascending by height and signer. */
+  readonly evidence: readonly Evidence[]
 }
 
 const EXTENSION_VERSION = 1
@@ -69,6 +74,7 @@ export function writeExtension(writer: ByteWriter, extension: BlockExtension): v
   writeHash32(writer, extension.l1SectionHash)
   writer.u32(extension.feeRate)
   writeTotals(writer, extension.totals)
+  writer.list(extension.evidence, writeEvidence)
 }
 
 /** @throws DecodeError */
@@ -88,6 +94,7 @@ export function readExtension(reader: ByteReader): BlockExtension {
     l1SectionHash: readHash32(reader),
     feeRate: reader.u32(),
     totals: readTotals(reader),
+    evidence: reader.list(MAX_EVIDENCE_PER_BLOCK, readEvidence),
   }
 }
 

@@ -55,6 +55,7 @@ export function genesisBlock(params: ChainParams): Block {
       l1SectionHash: l1SectionHash(EMPTY_L1_SECTION),
       feeRate: params.peg.feeRateFloor,
       totals: ZERO_TOTALS,
+      evidence: [],
     },
     l1Section: EMPTY_L1_SECTION,
     transactions: [REGTEST_GENESIS_TRANSACTION],

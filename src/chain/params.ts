@@ -61,6 +61,10 @@ export const MAX_L1_SECTION_BYTES = 1_000_000
 export const MAX_L1_HEADERS_PER_BLOCK = 2_016
 export const MAX_DEPOSITS_PER_BLOCK = 500
 export const MAX_CONFIRMATIONS_PER_BLOCK = 16
+/** Evidence of double votes in a block's extension. */
+export const MAX_EVIDENCE_PER_BLOCK = 4
+/** A block may carry evidence about its own height and this many heights in all. */
+export const EVIDENCE_AGE_MAX = 10_000
 /** Longest L1 transaction a proof may carry: Bitcoin's standard weight limit. */
 export const MAX_L1_TRANSACTION_BYTES = 400_000
 /** Every message that carries a block is bounded by this. */

@@ -10,6 +10,7 @@ import { assert } from '../primitives/assert.ts'
 import { type Hash32, hash32FromBytes } from '../primitives/hashes.ts'
 import type { StateDelta, StateKey } from './state.ts'
 import { pathBit, type StateProof, statePath } from './state-proof.ts'
+import { TrieBuilder } from './trie-builder.ts'
 import { CHANGES_MAX, TrieChanges } from './trie-changes.ts'
 import {
   addBranch,
@@ -36,11 +37,17 @@ export interface TrieUpdate {
 }
 
 export class StateTrie {
-  readonly #nodes = new NodeTables()
-  #root: Node = NO_NODE
+  readonly #nodes: NodeTables
+  #root: Node
   #rootHash: Hash32 | undefined
   /** Times applied: an update belongs to one of them. */
   #version = 0
+
+  /** Of what the builder was given, or empty. */
+  constructor(builder = new TrieBuilder()) {
+    this.#nodes = builder.nodes
+    this.#root = builder.finish()
+  }
 
   /** Of the present state. */
   get root(): Hash32 {
@@ -94,24 +101,13 @@ export class StateTrie {
   }
 }
 
-/** Records that are added together: more are no faster, and wait in memory as objects. */
-const BUILD_STEP = 2 ** 16
-
-/** The trie of a state whose records come in any order, each once. */
+/** The trie of a whole state. Its records come in any order, each once. */
 export async function buildStateTrie(
   records: AsyncIterable<readonly [StateKey, Uint8Array]>,
 ): Promise<StateTrie> {
-  const trie = new StateTrie()
-  const deletes = new Set<StateKey>()
-  let puts = new Map<StateKey, Uint8Array>()
-  for await (const [key, value] of records) {
-    puts.set(key, value)
-    if (puts.size < BUILD_STEP) continue
-    trie.apply(trie.prepare({ puts, deletes }))
-    puts = new Map()
-  }
-  trie.apply(trie.prepare({ puts, deletes }))
-  return trie
+  const builder = new TrieBuilder()
+  for await (const [key, value] of records) builder.add(key, value)
+  return new StateTrie(builder)
 }
 
 function hashOfNode(base: NodeTables, added: NodeTables, node: Node): Hash32 {

@@ -21,6 +21,8 @@ export const NAMESPACE = {
   coin: '63',
   /** L1 outpoint -> height of the block that minted it; never pruned */
   claimedDeposit: '64',
+  /** height (u32be) ‖ signer (u16be) -> height of the block that convicts it; never pruned */
+  evidence: '65',
   /** L1 height (u32be) -> 80-byte header */
   l1Header: '68',
   /** key epoch (u32be) -> announcement */

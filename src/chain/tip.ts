@@ -26,9 +26,17 @@ const MEDIAN_TIME_SPAN = 11
 /** The tip's coinbase counts from the median time before the tip, which needs one time more. */
 const RECENT_TIMES = MEDIAN_TIME_SPAN + 1
 
+/** Asked for with every transaction. */
+const mediansPast = new WeakMap<ChainTip, number>()
+
 /** Of the tip (BIP113), seconds. */
 export function medianTimePast(tip: ChainTip): number {
-  return medianTime(tip.recentTimes.slice(-MEDIAN_TIME_SPAN))
+  let median = mediansPast.get(tip)
+  if (median === undefined) {
+    median = medianTime(tip.recentTimes.slice(-MEDIAN_TIME_SPAN))
+    mediansPast.set(tip, median)
+  }
+  return median
 }
 
 /** The only header time that a block on this tip may have: its own clock's, or the median's next second. */

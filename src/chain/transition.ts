@@ -3,11 +3,12 @@
  * run exactly this code. Steps, in order:
  *
  *   1. the parent's coinbase outputs become coins
- *   2. L1 headers, key epochs, release confirmations, deposits (L1 section)
- *   3. the mint transaction, which must be the one that the deposits give
- *   4. the other transactions: inputs, scripts, burns
- *   5. batches that are due
- *   6. the solvency equation
+ *   2. evidence of double votes
+ *   3. L1 headers, key epochs, release confirmations, deposits (L1 section)
+ *   4. the mint transaction, which must be the one that the deposits give
+ *   5. the other transactions: inputs, scripts, burns
+ *   6. batches that are due
+ *   7. the solvency equation
  */
 
 import { classifyOutput } from '../bitcoin/script.ts'
@@ -18,6 +19,7 @@ import {
   type TxOutput,
   transactionId,
 } from '../bitcoin/transaction.ts'
+import type { Evidence } from '../consensus/evidence.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type Sats, sats } from '../primitives/units.ts'
@@ -25,6 +27,7 @@ import type { BlockScripts } from './block-scripts.ts'
 import { checkTransaction } from './check-transaction.ts'
 import type { Coin, CoinOrigin } from './coin.ts'
 import { spendCoins } from './connect-transaction.ts'
+import { connectEvidence } from './evidence.ts'
 import type { PegTotals } from './extension.ts'
 import type { L1Section } from './l1-section.ts'
 import { type ChainParams, MAX_BLOCK_SIGOPS } from './params.ts'
@@ -45,6 +48,7 @@ export interface BlockContent {
   readonly timeMs: number
   readonly feeRate: number
   readonly l1Section: L1Section
+  readonly evidence: readonly Evidence[]
   /** Everything after the coinbase, the mint transaction included. */
   readonly transactions: readonly Transaction[]
 }
@@ -79,6 +83,9 @@ export function applyContent(
   const height = tip.height + 1
   const reservesBefore = getPegBooks(overlay).totals.reserves
   connectPendingCoins(overlay, tip)
+
+  const evidence = connectEvidence(overlay, params, content.evidence, height)
+  if (!evidence.ok) return evidence
 
   const l1 = connectL1Section(overlay, params, content.l1Section, height)
   if (!l1.ok) return l1

@@ -1,6 +1,6 @@
 /**
- * `causeway chain`: the tip, blocks, transactions, checking that a block is final. Proofs and snapshots
- * have files of their own.
+ * `causeway chain`: the tip, blocks, transactions, checking that a block is final. Evidence, proofs and
+ * snapshots have files of their own.
  */
 
 import type { Command } from 'commander'
@@ -11,6 +11,7 @@ import { chainIdentity } from './chain-identity.ts'
 import { usageError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
+import { addEvidenceCommand } from './evidence-command.ts'
 import { verifyFinality } from './finality-check.ts'
 import type { esploraTransactionAnswer } from './node-answers.ts'
 import { btc, fields, utcTime } from './output.ts'
@@ -37,6 +38,7 @@ export function addChainCommands(program: Command, io: CliIo): void {
     .argument('[height]', 'default: the tip')
     .option('--genesis <file>', 'check against this genesis file instead of what the node serves')
   handle(verify, io, verifyBlock)
+  addEvidenceCommand(group, io)
   addProofCommand(group, io)
   addSnapshotCommands(group, io)
 }

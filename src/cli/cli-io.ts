@@ -40,6 +40,11 @@ export function createSystemIo(): CliIo {
   const interrupt = (): void => controller.abort(new InterruptedError('interrupted'))
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads has seen enough (`| head`): there is nobody left to tell, and nothing went wrong.
+    if (error.code === 'EPIPE') process.exit()
+    throw error
+  })
   return {
     env: process.env,
     userHome: homedir(),

@@ -15,6 +15,7 @@ import { addNodeCommands } from './node-command.ts'
 import { reportError } from './output.ts'
 import { addPegCommands } from './peg-command.ts'
 import { PROGRAM_VERSION } from './program-version.ts'
+import { addSimulateCommand } from './simulate-command.ts'
 import { addWalletCommands } from './wallet-command.ts'
 
 /** Runs one command. `argv` is without the program's name; returns the exit code. */
@@ -57,5 +58,6 @@ function createProgram(io: CliIo, json: boolean): Command {
   addFederationCommands(program, io)
   addNodeCommands(program, io)
   addDevnetCommand(program, io, runCli)
+  addSimulateCommand(program, io)
   return program
 }

@@ -38,6 +38,7 @@ export const statusAnswer = z.object({
   synced: z.boolean(),
   halted: text.nullable(),
   peers: count,
+  validators: z.array(z.object({ index: count, publicKey: hash, offences: count })).max(1_000),
   l1: z.object({
     network: word,
     state: word,
@@ -177,6 +178,18 @@ const bytes = z
   .string()
   .max(2_000_000)
   .refine((value) => isHex(value), 'not hex')
+
+const evidenceAnswer = z.object({
+  validator: count,
+  publicKey: hash,
+  kind: z.enum(['double-notarize', 'double-finalize', 'nullify-finalize']),
+  height: count,
+  view: count,
+  votes: z.tuple([bytes, bytes]),
+  block: z.object({ height: count, hash }).nullable(),
+})
+export type ShownEvidence = z.infer<typeof evidenceAnswer>
+export const evidenceListAnswer = z.object({ evidence: z.array(evidenceAnswer).max(MAX_ROWS) })
 
 export const certificateAnswer = z.object({
   height: count,

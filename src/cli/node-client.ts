@@ -12,6 +12,7 @@ import {
   depositsAnswer,
   esploraBlockAnswer,
   esploraTransactionAnswer,
+  evidenceListAnswer,
   federationAnswer,
   problemAnswer,
   releaseAnswer,
@@ -92,6 +93,10 @@ export class NodeClient {
 
   federation(): Promise<z.infer<typeof federationAnswer>> {
     return this.#json('/v1/federation', federationAnswer)
+  }
+
+  evidence(limit: number): Promise<z.infer<typeof evidenceListAnswer>> {
+    return this.#json(`/v1/evidence?limit=${limit}`, evidenceListAnswer)
   }
 
   certificate(height: number): Promise<z.infer<typeof certificateAnswer>> {

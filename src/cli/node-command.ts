@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
+import type { Node } from '../node/node.ts'
 import { peerIdOfSeed } from '../p2p/identity.ts'
 import { hexToBytes, isHex } from '../primitives/bytes.ts'
 import { xOnlyPublicKey } from '../primitives/secp256k1.ts'
@@ -14,6 +15,7 @@ import { addDoctorCommand } from './doctor-command.ts'
 import { EXIT } from './exit-codes.ts'
 import { startNode } from './node/node-assembly.ts'
 import { createNodeHome, homePaths, openNodeHome, readGenesis } from './node/node-home.ts'
+import type { NodeStatus } from './node-answers.ts'
 import { btc, fields } from './output.ts'
 
 export function addNodeCommands(program: Command, io: CliIo): void {
@@ -138,21 +140,57 @@ async function runStart({ context, options }: CommandCall): Promise<void> {
   })
   const api = running.apiPort === undefined ? null : `http://127.0.0.1:${running.apiPort}`
   context.output.progress(`node running${api === null ? '' : `, API on ${api}`}; Ctrl-C stops it`)
-  await untilStopped(context.io, chosen.stopWithParent)
-  await running.stop()
-  // An open standard input would keep the process alive.
-  process.stdin.destroy()
+  const failure = await untilStopped(context.io, running.node, chosen.stopWithParent)
+  try {
+    await running.stop()
+  } catch (cause) {
+    // What could not be stored could not be closed either.
+    if (failure === undefined) throw cause
+  } finally {
+    // An open standard input would keep the process alive.
+    process.stdin.destroy()
+  }
+  if (failure !== undefined) throw failure
 }
 
-async function untilStopped(io: CliIo, withParent: boolean): Promise<void> {
-  await new Promise<void>((resolve) => {
-    io.interrupted.addEventListener('abort', () => resolve())
-    if (io.interrupted.aborted) resolve()
+/**
+ * Resolves with an error when the disk has failed: then whoever supervises the process may start it
+ * again. A node that halted for any other reason stays, for its operator to look at.
+ */
+async function untilStopped(
+  io: CliIo,
+  node: Node,
+  withParent: boolean,
+): Promise<CliError | undefined> {
+  return await new Promise((resolve) => {
+    const stop = (): void => resolve(undefined)
+    node.events.subscribe((event) => {
+      if (event.kind === 'halted' && event.isStorage) resolve(diskFailed(event.reason))
+    })
+    io.interrupted.addEventListener('abort', stop)
+    if (io.interrupted.aborted) stop()
     if (!withParent) return
-    process.stdin.once('end', resolve)
-    process.stdin.once('error', () => resolve())
+    process.stdin.once('end', stop)
+    process.stdin.once('error', stop)
     process.stdin.resume()
   })
+}
+
+function diskFailed(reason: string): CliError {
+  return new CliError(EXIT.failed, 'disk-failed', reason, {
+    hint: 'make space on the disk, or mend it, and start the node again: it goes on where it was',
+  })
+}
+
+/** Undefined while the chain convicts nobody. */
+function offendersOf({ validators }: NodeStatus): string | undefined {
+  const offenders = validators.filter(({ offences }) => offences > 0)
+  if (offenders.length === 0) return undefined
+  const named = offenders.map(
+    ({ index, offences }) =>
+      `validator ${index} at ${offences} ${offences === 1 ? 'height' : 'heights'}`,
+  )
+  return `${named.join(', ')}; see: causeway chain evidence`
 }
 
 async function runStatus({ context }: CommandCall): Promise<void> {
@@ -165,6 +203,7 @@ async function runStatus({ context }: CommandCall): Promise<void> {
       ['synced', status.synced ? 'yes' : 'no'],
       ['halted', status.halted ?? undefined],
       ['peers', String(status.peers)],
+      ['double votes', offendersOf(status)],
       ['L1', l1.message === null ? `${l1.network} at ${l1.height}` : `${l1.state}: ${l1.message}`],
       ['peg', peg.state],
       ['supply', btc(peg.supply)],

@@ -22,7 +22,8 @@
  *   proposer; answer `built`, without a block when that failed. It may be empty.
  * - `commit`: one atomic, synced database transaction; only then advertise or publish the block,
  *   drop log records, and *send `work` again if there is still work*: the core forgets it here.
- * - `evidence`: store and index it; the core has also sent it to the others.
+ * - `evidence`: keep it until a block carries it. What is new is sent to the other validators, once:
+ *   the driver knows what it has had before, at this height or another, and bounds what it keeps.
  * - `share-transactions`: send the oldest transactions of the mempool to all validators.
  * - `catch-up`: that peer claims to be at `height`. A hint, never a target: ask it for decided
  *   blocks from the own height on and feed them one by one as `decided`.

@@ -35,6 +35,7 @@ import {
   xOnlyKeyFromBytes,
 } from '../primitives/hashes.ts'
 import { type Certificate, readCertificate, writeCertificate } from './certificate.ts'
+import { type Evidence, writeEvidence } from './evidence.ts'
 import { type Justification, readJustification, writeJustification } from './justification.ts'
 import { MAX_VALIDATORS } from './validator-set.ts'
 import { readVote, SIGNATURE_BYTES, type Vote, writeVote } from './votes.ts'
@@ -107,10 +108,8 @@ interface DecidedMessage {
   readonly certificate: Certificate
 }
 
-interface EvidenceMessage {
+interface EvidenceMessage extends Evidence {
   readonly kind: 'evidence'
-  readonly first: Vote
-  readonly second: Vote
 }
 
 interface TransactionsMessage {
@@ -268,10 +267,8 @@ const decided: Codec<DecidedMessage> = {
 
 const evidence: Codec<EvidenceMessage> = {
   code: 9,
-  write(writer, message) {
-    writeVote(writer, message.first)
-    writeVote(writer, message.second)
-  },
+  write: writeEvidence,
+  // In either order: whoever keeps it puts it right.
   read: (reader) => ({ kind: 'evidence', first: readVote(reader), second: readVote(reader) }),
 }
 

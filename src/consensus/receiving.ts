@@ -107,7 +107,7 @@ function dispatch(core: Core, message: Message, link: number | undefined): void 
     case 'get-block':
       return link === undefined ? undefined : onGetBlock(core, link, message)
     case 'evidence':
-      recordEvidence(core, message.first, message.second)
+      recordEvidence(core, message)
       return
     case 'hello':
     case 'transactions':

@@ -5,7 +5,7 @@
 
 import { assembleCertificate } from './certificate.ts'
 import type { Core } from './core.ts'
-import { findContradiction } from './evidence.ts'
+import { type Evidence, findContradiction } from './evidence.ts'
 import { addCertificate, wake } from './view-change.ts'
 import { sameStatement, type Vote } from './votes.ts'
 
@@ -53,7 +53,7 @@ function tally(core: Core, vote: Vote): void {
 }
 
 /** Hands a contradiction to the driver, each once. False when it is none, or not the first time. */
-export function recordEvidence(core: Core, first: Vote, second: Vote): boolean {
+export function recordEvidence(core: Core, { first, second }: Evidence): boolean {
   const kind = findContradiction(first, second)
   const { reported } = core.height
   if (kind === undefined || reported.size >= REPORTED_MAX) return false
@@ -64,10 +64,9 @@ export function recordEvidence(core: Core, first: Vote, second: Vote): boolean {
   return true
 }
 
-/** Two votes that contradict each other have come in: the other validators learn of it, once. */
+/** Two votes that contradict each other have come in. */
 function reportContradiction(core: Core, first: Vote, second: Vote): void {
-  if (!recordEvidence(core, first, second)) return
-  core.broadcast({ kind: 'evidence', first, second })
+  if (!recordEvidence(core, { first, second })) return
   const { height } = core
   const kind = findContradiction(first, second)
   if (kind === 'double-notarize' && first.signer === height.leader(first.view)) {

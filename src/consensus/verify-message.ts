@@ -42,7 +42,7 @@ export function verifyMessage(
     case 'decided':
       return verifyCertificate(message.certificate, context)
     case 'evidence':
-      return verifyEvidence(message.first, message.second, context)
+      return verifyEvidence(message, context)
     case 'hello':
       return false
     case 'status':

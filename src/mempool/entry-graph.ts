@@ -153,7 +153,7 @@ export class EntryGraph {
       children: new Set(),
       ancestors: own,
       descendants: own,
-      scripts: touchedScripts(entry),
+      scripts: scriptsOf(entry),
     }
     this.#nodes.set(entry.txid, node)
     for (const [vin, input] of entry.transaction.inputs.entries()) {
@@ -185,10 +185,14 @@ export class EntryGraph {
     // First the sums of all, while every link is still there to be followed.
     for (const node of leaving) {
       const own = totalsOf(node.entry)
-      for (const ancestor of reach(node.parents, (one) => one.parents)) {
-        ancestor.descendants = minus(ancestor.descendants, own)
-        if (!leaving.has(ancestor)) changed.add(ancestor)
+      // Most have no family.
+      if (node.parents.size > 0) {
+        for (const ancestor of reach(node.parents, (one) => one.parents)) {
+          ancestor.descendants = minus(ancestor.descendants, own)
+          if (!leaving.has(ancestor)) changed.add(ancestor)
+        }
       }
+      if (node.children.size === 0) continue
       for (const descendant of reach(node.children, (one) => one.children)) {
         descendant.ancestors = minus(descendant.ancestors, own)
       }
@@ -252,6 +256,18 @@ function minus(a: FamilyTotals, b: FamilyTotals): FamilyTotals {
     vsize: a.vsize - b.vsize,
     chargedVsize: a.chargedVsize - b.chargedVsize,
   }
+}
+
+/** An entry may go from one graph to another. */
+const knownScripts = new WeakMap<MempoolEntry, readonly Hash32[]>()
+
+function scriptsOf(entry: MempoolEntry): readonly Hash32[] {
+  let scripts = knownScripts.get(entry)
+  if (scripts === undefined) {
+    scripts = touchedScripts(entry)
+    knownScripts.set(entry, scripts)
+  }
+  return scripts
 }
 
 /** SHA-256 of every script that it pays or spends from, outputs that nobody can spend left out. */

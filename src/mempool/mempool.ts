@@ -243,7 +243,7 @@ export class Mempool {
   // --- contents -----------------------------------------------------------------------------
 
   #take({ entries, replaced }: Admission): void {
-    this.#drop(replaced)
+    if (replaced.length > 0) this.#drop(replaced)
     for (const entry of entries) {
       this.#evictions.changed(this.#graph.add(entry))
       this.#memoryBytes += entryMemoryBytes(entry.sizeBytes)
@@ -273,6 +273,7 @@ export class Mempool {
 
   /** A parent that pays too little stays as long as what builds on it pays for both. */
   #dropBereaved(): readonly MempoolEntry[] {
+    if (this.#bereaved.size === 0) return []
     const dropped: MempoolEntry[] = []
     // A Set iterates over what is added while it iterates.
     for (const { entry, descendants } of this.#bereaved) {

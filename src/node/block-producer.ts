@@ -14,11 +14,13 @@ import { getPegBooks } from '../chain/peg/books.ts'
 import { batchDueMs, wouldBuildBatch } from '../chain/peg/plan-batches.ts'
 import { headerTimeAfter } from '../chain/tip.ts'
 import type { Verdict } from '../consensus/events-and-effects.ts'
+import type { Evidence } from '../consensus/evidence.ts'
 import { buildBlockTemplate } from '../mempool/block-template.ts'
 import type { Mempool } from '../mempool/mempool.ts'
 import { type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Logger, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
+import type { EvidencePool } from './evidence-pool.ts'
 import type { PegProposal, PegSide } from './peg-side.ts'
 
 /** Room for header and coinbase in a block's weight, and for each deposit's input and output. */
@@ -41,7 +43,8 @@ const WAIT_MS_MAX = 250
 const DUE_MS_MAX = 3_600_000
 /**
  * After a block that changed nothing, what is left of the peg's work cannot be done now: the next
- * try waits this long, twice as long after each further one.
+ * try waits this long, twice as long after each further one. A block of nothing but evidence counts as
+ * one: a validator that contradicts itself at every height must not keep an idle chain running.
  */
 const EMPTY_PAUSE_MS = 1_000
 const EMPTY_PAUSE_MS_MAX = 30_000
@@ -51,6 +54,11 @@ const DROPPED_MAX = 4
 export interface ProposalRequest {
   readonly view: number
   readonly proposer: number
+}
+
+/** A block's content besides its transactions. */
+interface Proposal extends PegProposal {
+  readonly evidence: readonly Evidence[]
 }
 
 export type BuildOutcome =
@@ -77,6 +85,7 @@ export interface BlockProducerParts {
   readonly chain: ChainService
   readonly mempool: Mempool
   readonly peg: PegSide
+  readonly evidence: Pick<EvidencePool, 'select'>
   readonly runtime: Runtime
   readonly payoutScript: Uint8Array
 }
@@ -110,9 +119,10 @@ class Producer implements BlockProducer {
     const proposal = await peg.propose(chain.state())
     if (chain.state().tip.height !== height) return { kind: 'failed' }
     // A refusal means a race with L1; a smaller block keeps the chain going meanwhile.
+    const evidence = this.#parts.evidence.select()
     const block =
-      this.#attempt(request, proposal) ??
-      this.#attempt(request, { ...proposal, l1Section: EMPTY_L1_SECTION })
+      this.#attempt(request, { ...proposal, evidence }) ??
+      this.#attempt(request, { ...proposal, l1Section: EMPTY_L1_SECTION, evidence: [] })
     return block === undefined ? { kind: 'failed' } : { kind: 'built', block }
   }
 
@@ -132,7 +142,7 @@ class Producer implements BlockProducer {
   }
 
   /** The fullest block with this L1 section; transactions that the state refuses leave the pool. */
-  #attempt(request: ProposalRequest, proposal: PegProposal): Block | undefined {
+  #attempt(request: ProposalRequest, proposal: Proposal): Block | undefined {
     const timeMs = this.#nextTimeMs()
     for (let dropped = 0; dropped <= DROPPED_MAX; dropped++) {
       const chosen = dropped === DROPPED_MAX ? [] : this.#choose(proposal.l1Section)
@@ -190,7 +200,7 @@ class Producer implements BlockProducer {
     if (mempool.size > 0 || this.#heartbeatDueInMs() === 0) return true
     if (this.#pauseLeftMs() > 0) return false
     const state = chain.state()
-    if (peg.hasWork(state)) return true
+    if (this.#parts.evidence.select().length > 0 || peg.hasWork(state)) return true
     const context = {
       height: state.tip.height + 1,
       timeMs: this.#nextTimeMs(),

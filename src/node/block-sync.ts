@@ -4,9 +4,10 @@
  * in order, the same way as live ones. What a peer claims is a hint, never a target: only blocks and
  * certificates count. Every node answers such questions from its own chain.
  *
- * One peer is asked at a time. One that has nothing, or does not answer in time, has a pause; one
- * whose answer cannot come from an honest node is disconnected. There is no least data rate: after a
- * timeout the peer is asked for fewer blocks.
+ * One peer is asked at a time, for the next blocks while the last are executed. One that has nothing,
+ * or does not answer in time, has a pause; one whose answer cannot come from an honest node is
+ * disconnected. A certificate of a block that is missing here ends the pause of a peer that had
+ * nothing. There is no least data rate: after a timeout the peer is asked for fewer blocks.
  */
 
 import { decodeCertificate, verifyCertificate } from '../consensus/certificate.ts'
@@ -68,8 +69,25 @@ interface Standing {
   count: number
   /** Monotonic, ms. */
   notBeforeMs: number
+  /** The pause is for not having answered. */
+  isSilent: boolean
+  /** Up to this certified height it has been asked. */
+  askedHeight: number
+  /** When its pause is over it is asked again. */
+  cancelRetry: CancelTimer | undefined
   /** It has said that it has nothing newer than this node. */
   isLevel: boolean
+}
+
+function newStanding(): Standing {
+  return {
+    count: MAX_DECIDED_COUNT,
+    notBeforeMs: 0,
+    isSilent: false,
+    askedHeight: 0,
+    cancelRetry: undefined,
+    isLevel: false,
+  }
 }
 
 /** Handlers are registered at once, so this comes before the network starts. */
@@ -98,6 +116,7 @@ class Sync implements BlockSync {
     network.onPeerConnected((peer) => this.hint(peer))
     network.onPeerDisconnected((peer) => {
       this.#wanted.delete(peer)
+      this.#standings.get(peer)?.cancelRetry?.()
       this.#standings.delete(peer)
     })
     network.onRequest(async (_from, question) => answerDecided(chain, question))
@@ -118,6 +137,7 @@ class Sync implements BlockSync {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()
+    for (const { cancelRetry } of this.#standings.values()) cancelRetry?.()
     await this.#running
   }
 
@@ -149,7 +169,11 @@ class Sync implements BlockSync {
   // --- asking -------------------------------------------------------------------------------
 
   hint(peer: PeerId): void {
-    if (this.#isOver || this.#isPaused(peer)) return
+    if (this.#isOver) return
+    if (this.#isPaused(peer)) {
+      this.#askAfterPause(peer)
+      return
+    }
     this.#wanted.add(peer)
     if (this.#running !== undefined) return
     this.#running = this.#visitAll().finally(() => {
@@ -163,7 +187,26 @@ class Sync implements BlockSync {
 
   #isPaused(peer: PeerId): boolean {
     const standing = this.#standings.get(peer)
-    return standing !== undefined && this.#parts.runtime.clock.monotonicMs() < standing.notBeforeMs
+    if (standing === undefined) return false
+    const isNews = this.#isBehind && this.#certifiedHeight > standing.askedHeight
+    if (isNews && !standing.isSilent) return false
+    return this.#parts.runtime.clock.monotonicMs() < standing.notBeforeMs
+  }
+
+  /** A block is final that is not here yet. */
+  get #isBehind(): boolean {
+    return this.#certifiedHeight > this.#parts.chain.state().tip.height
+  }
+
+  #askAfterPause(peer: PeerId): void {
+    const standing = this.#standings.get(peer)
+    if (standing === undefined || !this.#isBehind) return
+    const { clock, timers } = this.#parts.runtime
+    const delayMs = Math.max(0, standing.notBeforeMs - clock.monotonicMs())
+    standing.cancelRetry ??= timers.after(delayMs, () => {
+      standing.cancelRetry = undefined
+      if (this.#isBehind) this.hint(peer)
+    })
   }
 
   async #visitAll(): Promise<void> {
@@ -178,47 +221,58 @@ class Sync implements BlockSync {
   /** Takes all that one peer has. */
   async #visit(peer: PeerId): Promise<void> {
     const { runtime, network } = this.#parts
-    const standing = this.#standings.get(peer) ?? {
-      count: MAX_DECIDED_COUNT,
-      notBeforeMs: 0,
-      isLevel: false,
-    }
+    const standing = this.#standings.get(peer) ?? newStanding()
     this.#standings.set(peer, standing)
+    standing.askedHeight = this.#certifiedHeight
+    standing.isSilent = false
     let pauseMs = NOTHING_PAUSE_MS
     try {
-      let brought = 0
-      do {
-        brought = await this.#ask(peer, standing)
-        if (brought > 0) this.#log.debug({ peer, brought }, 'blocks came in')
-      } while (brought > LEVEL_BLOCKS_MAX && !this.#isOver)
+      await this.#takeAll(peer, standing)
       standing.isLevel = true
     } catch (error) {
       pauseMs = SILENCE_PAUSE_MS
       standing.isLevel = false
+      standing.isSilent = true
       if (error instanceof DecodeError) network.disconnect(peer, error.message)
       else this.#log.debug({ peer, error: String(error) }, 'a peer did not answer')
     }
     standing.notBeforeMs = runtime.clock.monotonicMs() + pauseMs
   }
 
-  /** Asks one peer once; returns how many blocks it brought. @throws DecodeError for a lie. */
-  async #ask(peer: PeerId, standing: Standing): Promise<number> {
-    const { chain, network } = this.#parts
-    const fromHeight = chain.state().tip.height + 1
+  /** @throws DecodeError for a lie, and whatever a request throws. */
+  async #takeAll(peer: PeerId, standing: Standing): Promise<void> {
+    const fromHeight = this.#parts.chain.state().tip.height + 1
+    let asked: Promise<readonly DecidedBlock[]> | undefined = this.#ask(peer, standing, fromHeight)
+    while (asked !== undefined) {
+      const blocks: readonly DecidedBlock[] = await asked
+      const last = blocks.at(-1)
+      if (last === undefined || this.#isOver) return
+      this.#log.debug({ peer, brought: blocks.length }, 'blocks came in')
+      const isAtEnd = blocks.length <= LEVEL_BLOCKS_MAX
+      asked = isAtEnd ? undefined : this.#ask(peer, standing, last.certificate.height + 1)
+      // Its failure is seen when it is awaited, if ever.
+      asked?.catch(() => undefined)
+      await this.#take(blocks)
+    }
+  }
+
+  /** Asks one peer once. @throws DecodeError for a lie, and whatever a request throws. */
+  async #ask(
+    peer: PeerId,
+    standing: Standing,
+    fromHeight: number,
+  ): Promise<readonly DecidedBlock[]> {
     const { count } = standing
     const question = encodeDecidedRequest({ fromHeight, count })
     // Only an answer that comes raises it again.
     standing.count = Math.max(1, Math.floor(count / 4))
-    const answer = await network.request(peer, question, ANSWER_TIMEOUT_MS)
+    const answer = await this.#parts.network.request(peer, question, ANSWER_TIMEOUT_MS)
     standing.count = Math.min(MAX_DECIDED_COUNT, count * 2)
     const blocks = decodeDecidedAnswer(answer)
     const [first] = blocks
-    if (first === undefined || this.#isOver) return 0
-    if (first.certificate.height !== fromHeight || blocks.length > count) {
-      throw new DecodeError('an answer to another question')
-    }
-    await this.#take(blocks)
-    return blocks.length
+    const isOfAnother = first !== undefined && first.certificate.height !== fromHeight
+    if (isOfAnother || blocks.length > count) throw new DecodeError('an answer to another question')
+    return blocks
   }
 
   async #take(blocks: readonly DecidedBlock[]): Promise<void> {

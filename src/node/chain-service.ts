@@ -23,6 +23,7 @@ import { assert, present } from '../primitives/assert.ts'
 import type { BlockHash } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ChainDatabase } from '../storage/chain-database.ts'
+import { OffenceCounts } from './offence-counts.ts'
 import { RangedRecords } from './ranged-records.ts'
 
 /** The stored state is not the one that the last block committed to. */
@@ -41,9 +42,12 @@ export interface ChainService {
   /**
    * Applies a final block. The new state is visible on return; the promise resolves when it is on
    * stable storage. It rejects when that failed, and so does every later one: the disk then stands
-   * at an earlier block. @throws AssertionError when the block is not valid here.
+   * at an earlier block. `bytes` is what `encodeBlock` would make, where it is at hand.
+   * @throws AssertionError when the block is not valid here.
    */
-  apply(block: Block, certificate: Uint8Array): Promise<void>
+  apply(block: Block, certificate: Uint8Array, bytes?: Uint8Array): Promise<void>
+  /** At how many heights the chain convicts a validator of double votes. */
+  offencesOf(validator: number): number
   /** Resolves when no block is on its way to the disk any more. */
   settled(): Promise<void>
 }
@@ -81,12 +85,18 @@ interface LoadedState {
   readonly tip: ChainTip
   readonly trie: StateTrie
   readonly ranged: RangedRecords
+  readonly offences: OffenceCounts
 }
 
 async function loadState(params: ChainParams, database: ChainDatabase): Promise<LoadedState> {
   const { height } = present(database.tip(), 'tip after genesis')
   const ranged = new RangedRecords()
-  const trie = await buildStateTrie(rangedNoted(database.stateRange(''), ranged))
+  const offences = new OffenceCounts()
+  const note = (key: StateKey, value: Uint8Array): void => {
+    ranged.load(key, value)
+    offences.load(key)
+  }
+  const trie = await buildStateTrie(noted(database.stateRange(''), note))
   const tipBlock = blockAt(database, height)
   const expected = height === 0 ? genesisBlock(params).extension : tipBlock.extension
   if (trie.root !== expected.stateRoot) {
@@ -94,16 +104,16 @@ async function loadState(params: ChainParams, database: ChainDatabase): Promise<
       `the stored state does not match block ${height}; restore the data directory or sync anew`,
     )
   }
-  return { tip: loadTip(database, tipBlock), trie, ranged }
+  return { tip: loadTip(database, tipBlock), trie, ranged, offences }
 }
 
-/** Passes the records on; those of the ranged namespaces are also kept. */
-async function* rangedNoted(
+/** Passes the records on, and shows each of them to somebody else. */
+async function* noted(
   records: AsyncIterable<readonly [StateKey, Uint8Array]>,
-  ranged: RangedRecords,
+  note: (key: StateKey, value: Uint8Array) => void,
 ): AsyncIterable<readonly [StateKey, Uint8Array]> {
   for await (const record of records) {
-    ranged.load(...record)
+    note(...record)
     yield record
   }
 }
@@ -132,6 +142,7 @@ class Service implements ChainService {
   readonly database: ChainDatabase
   readonly #verification: ScriptVerification
   readonly #ranged: RangedRecords
+  readonly #offences: OffenceCounts
   readonly #trie: StateTrie
   readonly #view: StateView
   readonly #checked = new Map<BlockHash, ConnectedBlock>()
@@ -150,6 +161,7 @@ class Service implements ChainService {
     this.database = database
     this.#verification = verification
     this.#ranged = loaded.ranged
+    this.#offences = loaded.offences
     this.#tip = loaded.tip
     this.#trie = loaded.trie
     this.#view = {
@@ -194,7 +206,7 @@ class Service implements ChainService {
     return { ok: true, value: block }
   }
 
-  apply(block: Block, certificate: Uint8Array): Promise<void> {
+  apply(block: Block, certificate: Uint8Array, bytes = encodeBlock(block)): Promise<void> {
     const connected = this.check(block)
     assert(connected.ok, 'a final block must be valid here')
     this.#applyToMemory(block, connected.value)
@@ -203,7 +215,7 @@ class Service implements ChainService {
       await this.database.commit({
         height: block.extension.height,
         hash: blockHash(block),
-        blockBytes: encodeBlock(block),
+        blockBytes: bytes,
         block,
         certificate,
         delta,
@@ -216,6 +228,10 @@ class Service implements ChainService {
     return this.#lastWrite
   }
 
+  offencesOf(validator: number): number {
+    return this.#offences.of(validator)
+  }
+
   settled(): Promise<void> {
     return this.#lastWrite.catch(() => undefined)
   }
@@ -223,6 +239,7 @@ class Service implements ChainService {
   #applyToMemory(block: Block, connected: ConnectedBlock): void {
     this.#pending.push(connected.delta)
     this.#ranged.apply(connected.delta)
+    this.#offences.apply(connected.delta)
     this.#trie.apply(connected.trie)
     this.#tip = tipAfter(this.#tip, block)
     this.#checked.clear()

@@ -9,18 +9,17 @@
  * and sends nothing more.
  */
 
-import { type Block, blockHash, decodeBlock, encodeBlock } from '../chain/block.ts'
-import { checkBinding } from '../chain/connect-block.ts'
+import type { Block } from '../chain/block.ts'
 import { validatorSetOf } from '../chain/validators.ts'
 import type { ConsensusBlock } from '../consensus/block.ts'
 import { type Certificate, encodeCertificate } from '../consensus/certificate.ts'
 import { type ConsensusTimings, LAN_TIMINGS } from '../consensus/config.ts'
-import type { Effect, Event, TimerId } from '../consensus/events-and-effects.ts'
+import type { Effect, Event, TimerId, Verdict } from '../consensus/events-and-effects.ts'
+import { type Evidence, inOrder } from '../consensus/evidence.ts'
 import { type Consensus, createConsensus } from '../consensus/step.ts'
 import type { VoteContext } from '../consensus/votes.ts'
-import { decodeWalRecord, encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
+import { encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import { present } from '../primitives/assert.ts'
-import { DecodeError } from '../primitives/codec.ts'
 import type {
   AppendLog,
   CancelTimer,
@@ -29,23 +28,24 @@ import type {
   PeerId,
   Runtime,
 } from '../runtime/runtime.ts'
+import { reasonOf, StorageError } from '../storage/storage-error.ts'
 import type { BlockProducer } from './block-producer.ts'
 import type { ChainService } from './chain-service.ts'
 import { ConsensusInbox, FORWARDED_HEIGHTS } from './consensus-inbox.ts'
 import { ConsensusOutbox } from './consensus-outbox.ts'
+import type { EvidencePool } from './evidence-pool.ts'
 import { FreshJudgements } from './fresh-judgements.ts'
+import { decodeJournalRecord } from './journal-record.ts'
+import { OpenedBlocks } from './opened-blocks.ts'
 import { createOutputQueue, type OutputQueue } from './output-commit.ts'
 import { createSignGuard, type SignGuard } from './sign-guard.ts'
 import type { ValidatorIdentity, ValidatorLinks } from './validator-links.ts'
-
-/** The journal holds what no journal of this program holds. */
-export class JournalContentError extends Error {
-  override readonly name = 'JournalContentError'
-}
+import { ViewAllowance } from './view-allowance.ts'
 
 export interface DriverParts {
   readonly chain: ChainService
   readonly producer: BlockProducer
+  readonly evidence: EvidencePool
   readonly links: ValidatorLinks
   readonly network: Network
   readonly runtime: Runtime
@@ -58,8 +58,11 @@ export interface DriverHooks {
   /** A block is part of the chain: the state has it, the disk may not. */
   applied(block: Block): void
   /** The same block is durable. */
-  committed(block: Block, certificate: Certificate): void
-  halted(reason: string): void
+  committed(block: Block, certificate: Certificate, bytes: Uint8Array): void
+  /** `isStorage`: the disk failed, and a restart may help once that is mended. */
+  halted(reason: string, isStorage: boolean): void
+  /** A validator contradicted itself, and nobody knew. */
+  convicted(evidence: Evidence): void
   shareTransactions(): readonly Uint8Array[]
   receiveTransactions(transactions: readonly Uint8Array[]): GossipVerdict
   /** A good copy of a decided block travels on its topic. */
@@ -70,6 +73,8 @@ export interface DriverHooks {
   behind(peer: PeerId): void
 }
 
+/** Those that end a view in which nothing happens. */
+const VIEW_TIMERS: ReadonlySet<TimerId> = new Set(['propose', 'notarize', 'finalize'])
 /** Between two pushes of the oldest transactions to all validators while the chain stalls. */
 const SHARE_EVERY_MS = 2_000
 
@@ -89,6 +94,8 @@ export interface ConsensusDriver {
   flushed(): Promise<void>
   readonly context: VoteContext
   haltReason(): string | undefined
+  /** Where agreement stands: for people. */
+  place(): { readonly height: number; readonly view: number }
 }
 
 /** @throws JournalContentError */
@@ -108,8 +115,8 @@ class Driver implements ConsensusDriver {
   readonly #outbox: ConsensusOutbox
   readonly #judgements: FreshJudgements
   readonly #timers = new Map<TimerId, CancelTimer>()
-  /** The core holds bytes; what they decode to lives as long as it holds them. */
-  readonly #opened = new WeakMap<ConsensusBlock, Block>()
+  readonly #blocks = new OpenedBlocks()
+  readonly #allowance = new ViewAllowance()
   /** The last decided blocks. */
   #recent: readonly ConsensusBlock[] = []
   readonly #builds = new Set<Promise<void>>()
@@ -132,7 +139,10 @@ class Driver implements ConsensusDriver {
     const validatorSet = validatorSetOf(chain.params)
     const { chainId } = chain.params
     this.context = { chainId, epoch: validatorSet.epoch, validators: validatorSet.keys }
-    const recovered = journal.recovered.map((bytes) => ({ bytes, record: decodeRecord(bytes) }))
+    const recovered = journal.recovered.map((bytes) => ({
+      bytes,
+      record: decodeJournalRecord(bytes),
+    }))
     this.#records = recovered
       .map(({ record }) => record)
       .filter((record) => record.height > tip.height)
@@ -159,13 +169,13 @@ class Driver implements ConsensusDriver {
       },
       {
         sign: (statement) => this.#guard?.sign(statement),
-        openBlock: (bytes) => this.#open(bytes),
+        openBlock: (bytes) => this.#blocks.open(bytes),
       },
     )
     this.#judgements = new FreshJudgements({
       timers: runtime.timers,
       tipHeight: () => chain.state().tip.height,
-      judge: (block) => parts.producer.judge(block),
+      judge: (block) => this.#judge(block),
       answered: (hash, verdict) => this.#step({ kind: 'block-ready', hash, fresh: true, verdict }),
       failed: (error) => this.#fail('judging a proposal failed', error),
     })
@@ -186,7 +196,8 @@ class Driver implements ConsensusDriver {
         monotonicMs: () => runtime.clock.monotonicMs(),
         tipHeight: () => chain.state().tip.height,
         recentAt: (height) => this.#recent.find((block) => block.height === height),
-        open: (bytes) => this.#open(bytes),
+        wantsEvidence: (evidence) => this.#parts.evidence.wants(evidence),
+        open: (bytes) => this.#blocks.open(bytes),
         forwardPauseMs: timings.retransmitMs / 2,
       },
       {
@@ -225,6 +236,10 @@ class Driver implements ConsensusDriver {
     return this.#halted
   }
 
+  place(): { readonly height: number; readonly view: number } {
+    return this.#core.snapshot()
+  }
+
   flushed(): Promise<void> {
     return this.#output.flushed()
   }
@@ -257,7 +272,7 @@ class Driver implements ConsensusDriver {
   }
 
   decided(bytes: Uint8Array, certificate: Certificate): DecidedOutcome {
-    const block = this.#open(bytes)
+    const block = this.#blocks.open(bytes)
     if (block === undefined || block.hash !== certificate.blockHash) return 'unbound'
     this.#step({ kind: 'decided', block, certificate })
     return this.#parts.chain.state().tip.height >= certificate.height ? 'applied' : 'halted'
@@ -307,10 +322,7 @@ class Driver implements ConsensusDriver {
         this.#commit(effect)
         return
       case 'evidence':
-        this.#parts.runtime.log.error(
-          { validator: effect.first.signer, height: effect.first.height },
-          'a validator contradicted itself',
-        )
+        this.#output.act(() => this.#convict(effect))
         return
       case 'share-transactions':
         this.#output.act(() => this.#shareTransactions())
@@ -333,25 +345,46 @@ class Driver implements ConsensusDriver {
     this.#sharedAtMs = nowMs
     const transactions = this.#hooks.shareTransactions()
     if (transactions.length > 0) this.#outbox.broadcast({ kind: 'transactions', transactions })
+    for (const evidence of this.#parts.evidence.select()) {
+      this.#outbox.broadcast({ kind: 'evidence', ...evidence })
+    }
+  }
+
+  #convict({ first, second }: Evidence): void {
+    const evidence = inOrder({ first, second })
+    if (this.#isDead || !this.#parts.evidence.add(evidence)) return
+    this.#outbox.broadcast({ kind: 'evidence', ...evidence })
+    this.#hooks.convicted(evidence)
+    this.refreshWork()
   }
 
   #arm(effect: Extract<Effect, { kind: 'timer' }>): void {
     this.#timers.get(effect.timer)?.()
     const { timer, height, view } = effect
-    const cancel = this.#parts.runtime.timers.after(effect.afterMs, () =>
+    const extraMs = VIEW_TIMERS.has(timer) ? this.#allowance.ms : 0
+    const cancel = this.#parts.runtime.timers.after(effect.afterMs + extraMs, () =>
       this.#step({ kind: 'timer', timer, height, view }),
     )
     this.#timers.set(timer, cancel)
   }
 
   #validate(block: ConsensusBlock, fresh: boolean): void {
-    const opened = this.#openedOf(block)
+    const opened = this.#blocks.contentOf(block)
     if (fresh) {
       this.#judgements.ask(block, opened)
       return
     }
     const verdict = this.#parts.producer.check(opened)
     this.#step({ kind: 'block-ready', hash: block.hash, fresh: false, verdict })
+  }
+
+  /** What is not known at once is no work of this processor, so only the synchronous part counts. */
+  #judge(block: Block): Promise<Verdict> {
+    const { clock } = this.#parts.runtime
+    const startedMs = clock.monotonicMs()
+    const judging = this.#parts.producer.judge(block)
+    this.#allowance.checked(clock.monotonicMs() - startedMs)
+    return judging
   }
 
   #build(place: Extract<Effect, { kind: 'build' }>): void {
@@ -376,14 +409,22 @@ class Driver implements ConsensusDriver {
       this.#cancelBuild = runtime.timers.after(built.waitMs, () => this.#build(place))
       return
     }
-    const block = built.kind === 'built' ? this.#open(encodeBlock(built.block)) : undefined
+    const block = built.kind === 'built' ? this.#blocks.adopt(built.block) : undefined
     this.#step({ kind: 'built', height, view, ...(block === undefined ? {} : { block }) })
   }
 
   #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
     const { chain, producer } = this.#parts
-    const block = this.#openedOf(effect.block)
-    const durable = chain.apply(block, encodeCertificate(effect.certificate))
+    if (this.#guard?.isForeign(effect.certificate) === true) {
+      this.#halt(
+        `block ${effect.height} has this validator's signature, and its journal has not: ` +
+          'its key runs elsewhere as well, or its disk is an old copy',
+      )
+      return
+    }
+    const block = this.#blocks.contentOf(effect.block)
+    const { bytes } = effect.block
+    const durable = chain.apply(block, encodeCertificate(effect.certificate), bytes)
     // Its failure is reported where it is awaited, below.
     durable.catch(() => undefined)
     this.#recent = [...this.#recent, effect.block].slice(-FORWARDED_HEIGHTS)
@@ -396,7 +437,7 @@ class Driver implements ConsensusDriver {
     this.#output.act(async () => {
       await durable
       this.#output.decided(effect.height)
-      this.#hooks.committed(block, effect.certificate)
+      this.#hooks.committed(block, effect.certificate, bytes)
     })
     // The core forgets about work with every commit.
     this.#toldWork = false
@@ -410,60 +451,21 @@ class Driver implements ConsensusDriver {
     if (this.#stopped) return
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.#parts.runtime.log.error({ error: detail }, what)
-    this.#halt(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+    this.#halt(`${what}: ${reasonOf(error)}`, error instanceof StorageError)
   }
 
-  #halt(reason: string): void {
+  #halt(reason: string, isStorage = false): void {
     if (this.#halted !== undefined) return
     this.#halted = reason
     this.#events.length = 0
     this.#cancelTimers()
     this.#parts.runtime.log.error({ reason }, 'halted: this node signs nothing more')
-    this.#hooks.halted(reason)
+    this.#hooks.halted(reason, isStorage)
   }
 
   #cancelTimers(): void {
     for (const cancel of this.#timers.values()) cancel()
     this.#cancelBuild?.()
     this.#cancelWork?.()
-  }
-
-  // --- blocks -------------------------------------------------------------------------------
-
-  /** Decodes a block and checks that all of it is bound to its hash. */
-  #open(bytes: Uint8Array): ConsensusBlock | undefined {
-    const block = decodeOrUndefined(bytes)
-    if (block === undefined || !checkBinding(block).ok) return undefined
-    const { height, view, proposer } = block.extension
-    const parentHash = block.header.previousHash
-    const opened = { hash: blockHash(block), bytes, height, view, proposer, parentHash }
-    this.#opened.set(opened, block)
-    return opened
-  }
-
-  #openedOf(block: ConsensusBlock): Block {
-    return this.#opened.get(block) ?? decodeBlock(block.bytes)
-  }
-}
-
-function decodeRecord(bytes: Uint8Array): WalRecord {
-  try {
-    return decodeWalRecord(bytes)
-  } catch (cause) {
-    if (!(cause instanceof DecodeError)) throw cause
-    throw new JournalContentError(
-      'the journal holds a record that this program does not understand; it may hold this ' +
-        "validator's votes, so use the program that wrote it",
-      { cause },
-    )
-  }
-}
-
-function decodeOrUndefined(bytes: Uint8Array): Block | undefined {
-  try {
-    return decodeBlock(bytes)
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined
-    throw error
   }
 }

@@ -5,21 +5,23 @@
  * Frames: a peer is nobody until its HELLO has proved a validator, and nothing else is read of it. A
  * malformed frame or a wrong signature ends the connection.
  * Topics: reject only what is valid under no state; ignore what cannot be judged here; accept, which
- * forwards it, a proposal once (two of a view at most: the second is evidence), a statement once per
- * pause, a decided block once per height. A block further ahead is a hint: its certificate shows that
- * the chain is ahead, and its sender may have what is missing.
+ * forwards it, what has not just been forwarded (`gossip-forwarding.ts`), even when a direct stream
+ * has brought it before. A block further ahead is a hint: its certificate shows that the chain is
+ * ahead, and its sender may have what is missing. A decided message without a body is the same hint,
+ * for a block that is too long for a topic.
  */
 
 import type { ConsensusBlock } from '../consensus/block.ts'
 import type { Certificate } from '../consensus/certificate.ts'
+import type { Evidence } from '../consensus/evidence.ts'
 import { decodeMessage, type Message } from '../consensus/messages.ts'
 import type { Consensus } from '../consensus/step.ts'
 import { verifyMessage } from '../consensus/verify-message.ts'
 import type { Vote, VoteContext } from '../consensus/votes.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { DecodeError } from '../primitives/codec.ts'
-import type { BlockHash } from '../primitives/hashes.ts'
 import type { GossipVerdict, Network, PeerId, Topic } from '../runtime/runtime.ts'
+import { GossipForwarding } from './gossip-forwarding.ts'
 import type { ValidatorLinks } from './validator-links.ts'
 
 export interface InboxParts {
@@ -32,6 +34,8 @@ export interface InboxParts {
   readonly tipHeight: () => number
   /** One of the last decided blocks. */
   readonly recentAt: (height: number) => ConsensusBlock | undefined
+  /** Is it worth the check of its signatures? */
+  readonly wantsEvidence: (evidence: Evidence) => boolean
   readonly open: (bytes: Uint8Array) => ConsensusBlock | undefined
   /** The same statement is forwarded again after this long. */
   readonly forwardPauseMs: number
@@ -61,21 +65,18 @@ const KINDS: Readonly<Record<'proposals' | 'votes' | 'blocks', Message['kind']>>
 const STRANGER_FRAME_BYTES_MAX = 512
 /** Decided blocks of the last heights are still forwarded: others may not have them. */
 export const FORWARDED_HEIGHTS = 2
-const PROPOSALS_PER_VIEW_MAX = 2
-/** Statements remembered as forwarded; with more, nothing further is forwarded at this height. */
-const FORWARDED_MAX = 4_096
-
 export class ConsensusInbox {
   readonly #parts: InboxParts
   readonly #handlers: InboxHandlers
-  /** What was forwarded at undecided heights, and when (monotonic ms). */
-  readonly #forwarded = new Map<string, { readonly height: number; readonly atMs: number }>()
-  readonly #proposalsSeen = new Map<string, Set<BlockHash>>()
+  readonly #forwarding: GossipForwarding
   readonly #forwardedDecided = new Set<number>()
+  /** The highest of the verified certificates that came without their block. */
+  #certifiedHeight = 0
 
   constructor(parts: InboxParts, handlers: InboxHandlers) {
     this.#parts = parts
     this.#handlers = handlers
+    this.#forwarding = new GossipForwarding({ pauseMs: parts.forwardPauseMs }, parts.monotonicMs)
   }
 
   start(): void {
@@ -91,10 +92,7 @@ export class ConsensusInbox {
   /** A block has been decided: what was remembered about its height goes. */
   tipMoved(): void {
     const height = this.#parts.tipHeight()
-    for (const [key, { height: about }] of this.#forwarded) {
-      if (about <= height) this.#forwarded.delete(key)
-    }
-    this.#proposalsSeen.clear()
+    this.#forwarding.decided(height)
     for (const old of this.#forwardedDecided) {
       if (old <= height - FORWARDED_HEIGHTS) this.#forwardedDecided.delete(old)
     }
@@ -123,6 +121,7 @@ export class ConsensusInbox {
       }
       return
     }
+    if (message.kind === 'evidence' && !this.#parts.wantsEvidence(message)) return
     if (!core.wants(message)) return
     if (!verifyMessage(message, context, core)) {
       network.disconnect(from, `invalid signature in ${message.kind}`)
@@ -144,11 +143,13 @@ export class ConsensusInbox {
     if (message.kind === 'propose') {
       const { leaderVote } = message
       if (!this.#isNear(leaderVote)) return 'ignore'
-      return this.#judgeStatement(message, leaderVote, this.#mayForwardProposal(leaderVote))
+      if (!this.#forwarding.mayForwardProposal(leaderVote)) return 'ignore'
+      return this.#judgeStatement(message, () => this.#forwarding.forwardedProposal(leaderVote))
     }
     if (message.kind === 'vote') {
-      if (!this.#isNear(message.vote)) return 'ignore'
-      return this.#judgeStatement(message, message.vote, this.#mayForwardVote(message.vote))
+      const { vote } = message
+      if (!this.#isNear(vote) || !this.#forwarding.mayForwardVote(vote)) return 'ignore'
+      return this.#judgeStatement(message, () => this.#forwarding.forwardedVote(vote))
     }
     return message.kind === 'decided' ? this.#judgeDecided(from, message) : 'reject'
   }
@@ -159,37 +160,14 @@ export class ConsensusInbox {
     return vote.height === next || vote.height === next + 1
   }
 
-  #judgeStatement(message: Message, vote: Vote, mayForward: boolean): GossipVerdict {
+  #judgeStatement(message: Message, forwarded: () => void): GossipVerdict {
     const { core, context } = this.#parts
-    if (!mayForward || !core.wants(message)) return 'ignore'
+    if (!core.wants(message)) return 'ignore'
     if (!verifyMessage(message, context, core)) return 'reject'
     if (this.#isOwnVoteOfAnother(message)) return 'ignore'
-    this.#remember(message, vote)
+    forwarded()
     this.#handlers.message(undefined, message)
     return 'accept'
-  }
-
-  #mayForwardProposal(vote: Vote): boolean {
-    const seen = this.#proposalsSeen.get(placeOf(vote))
-    if (seen === undefined || vote.blockHash === undefined) return true
-    return !seen.has(vote.blockHash) && seen.size < PROPOSALS_PER_VIEW_MAX
-  }
-
-  #mayForwardVote(vote: Vote): boolean {
-    const known = this.#forwarded.get(statementKey(vote))
-    if (known === undefined) return this.#forwarded.size < FORWARDED_MAX
-    return this.#parts.monotonicMs() - known.atMs >= this.#parts.forwardPauseMs
-  }
-
-  #remember(message: Message, vote: Vote): void {
-    if (message.kind !== 'propose') {
-      const atMs = this.#parts.monotonicMs()
-      this.#forwarded.set(statementKey(vote), { height: vote.height, atMs })
-      return
-    }
-    const seen = this.#proposalsSeen.get(placeOf(vote)) ?? new Set()
-    if (vote.blockHash !== undefined) seen.add(vote.blockHash)
-    this.#proposalsSeen.set(placeOf(vote), seen)
   }
 
   #judgeDecided(from: PeerId, message: Extract<Message, { kind: 'decided' }>): GossipVerdict {
@@ -197,12 +175,10 @@ export class ConsensusInbox {
     const { certificate } = message
     const { height } = certificate
     const tip = tipHeight()
+    const isHint = height > tip + 1 || message.block.length === 0
+    if (isHint) return this.#judgeHint(from, message)
     if (height <= tip - FORWARDED_HEIGHTS || this.#forwardedDecided.has(height)) return 'ignore'
     if (!verifyMessage(message, context, core)) return 'reject'
-    if (height > tip + 1) {
-      this.#handlers.heardAhead(height, from)
-      return 'ignore'
-    }
     const recent = this.#parts.recentAt(height)
     if (recent !== undefined && recent.hash !== certificate.blockHash) {
       const hashes = `${recent.hash} and ${certificate.blockHash ?? ''}`
@@ -217,6 +193,20 @@ export class ConsensusInbox {
     this.#handlers.heardDecided(height)
     if (height === tip + 1) this.#handlers.decided(block, certificate)
     return 'accept'
+  }
+
+  /** The chain is ahead, and the peer says that it has what is missing: nothing to pass on. */
+  #judgeHint(from: PeerId, message: Extract<Message, { kind: 'decided' }>): GossipVerdict {
+    const { core, context, tipHeight } = this.#parts
+    const { height } = message.certificate
+    if (height <= tipHeight()) return 'ignore'
+    // Once is enough to know how far the chain is; its q signatures are not checked for every peer.
+    if (height > this.#certifiedHeight) {
+      if (!verifyMessage(message, context, core)) return 'reject'
+      this.#certifiedHeight = height
+    }
+    this.#handlers.heardAhead(height, from)
+    return 'ignore'
   }
 
   /**
@@ -239,12 +229,6 @@ export class ConsensusInbox {
 function voteOf(message: Message): Vote | undefined {
   if (message.kind === 'vote') return message.vote
   return message.kind === 'propose' ? message.leaderVote : undefined
-}
-
-const placeOf = (vote: Vote): string => `${vote.height}:${vote.view}`
-
-function statementKey(vote: Vote): string {
-  return `${placeOf(vote)}:${vote.type}:${vote.signer}:${vote.blockHash ?? ''}`
 }
 
 function decodeOrUndefined(bytes: Uint8Array): Message | undefined {

@@ -5,7 +5,7 @@
  */
 
 import { encodeMessage, type Message } from '../consensus/messages.ts'
-import type { Channel, Network } from '../runtime/runtime.ts'
+import type { Channel, Network, PeerId } from '../runtime/runtime.ts'
 import type { ValidatorLinks } from './validator-links.ts'
 
 /** Own votes that are published again: those of the last few views. */
@@ -27,7 +27,7 @@ export class ConsensusOutbox {
   send(to: number, message: Message): void {
     const peer = this.#links.peerOf(to)
     if (peer === undefined) return
-    this.#network.send(peer, channelOf(message), encodeMessage(message))
+    this.#sendTo(peer, message, encodeMessage(message))
   }
 
   broadcast(message: Message): void {
@@ -35,23 +35,33 @@ export class ConsensusOutbox {
     const connected = this.#links.connected()
     for (const index of connected) {
       const peer = this.#links.peerOf(index)
-      if (peer !== undefined) this.#network.send(peer, channelOf(message), bytes)
+      if (peer !== undefined) this.#sendTo(peer, message, bytes)
     }
-    if (message.kind === 'propose') void this.#network.publish('proposals', bytes)
     if (message.kind === 'vote') {
       this.#votes = [...this.#votes, bytes].slice(-REPEATED_VOTES_MAX)
     }
     if (connected.length >= this.#validatorCount - 1) return
+    if (message.kind === 'propose') void this.#network.publish('proposals', bytes)
     if (message.kind === 'vote') void this.#network.publish('votes', bytes)
     if (message.kind === 'status' && message.detail !== undefined) {
       for (const vote of this.#votes) void this.#network.publish('votes', vote)
     }
   }
 
+  #sendTo(peer: PeerId, message: Message, bytes: Uint8Array): void {
+    this.#network.send(peer, channelOf(message), bytes, replacedBy(message))
+  }
+
   /** Votes of the decided height are of no use any more. */
   decided(): void {
     this.#votes = []
   }
+}
+
+/** A status says all that an earlier one of its form did, and what a peer did not read is out of date. */
+function replacedBy(message: Message): string | undefined {
+  if (message.kind !== 'status') return undefined
+  return message.detail === undefined ? 'status' : 'full status'
 }
 
 /** Large messages must not hold up votes. */

@@ -2,6 +2,7 @@
 
 import type { Transaction } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
+import type { Evidence } from '../consensus/evidence.ts'
 import type { BlockHash } from '../primitives/hashes.ts'
 
 export type NodeEvent =
@@ -11,8 +12,15 @@ export type NodeEvent =
       readonly hash: BlockHash
       readonly block: Block
     }
+  /** New here, or carried by a block, which is durable; then `carriedBy` is its height. */
+  | {
+      readonly kind: 'evidence'
+      readonly evidence: Evidence
+      readonly carriedBy: number | undefined
+    }
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
-  | { readonly kind: 'halted'; readonly reason: string }
+  /** For good; `isStorage`: by the disk, so that a restart may help once that is mended. */
+  | { readonly kind: 'halted'; readonly reason: string; readonly isStorage: boolean }
 
 export interface EventSource<E> {
   /** Returns the function that ends the subscription. */

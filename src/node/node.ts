@@ -4,7 +4,7 @@
  */
 
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
-import { type Block, blockHash, encodeBlock } from '../chain/block.ts'
+import { type Block, blockHash } from '../chain/block.ts'
 import type { ChainParams } from '../chain/params.ts'
 import { queueBurns } from '../chain/peg/releases.ts'
 import { StateOverlay } from '../chain/state.ts'
@@ -15,6 +15,7 @@ import { encodeMessage } from '../consensus/messages.ts'
 import { EntryGraph } from '../mempool/entry-graph.ts'
 import { createMempool, type Mempool } from '../mempool/mempool.ts'
 import type { PackageOutcome } from '../mempool/package-admission.ts'
+import { MAX_GOSSIP_PAYLOAD_BYTES } from '../p2p/limits.ts'
 import { type CheckBatches, INLINE_CHECKS } from '../primitives/check-batch.ts'
 import type { Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
@@ -25,6 +26,7 @@ import { type BlockSync, createBlockSync } from './block-sync.ts'
 import { type ChainService, openChainService } from './chain-service.ts'
 import { type ConsensusDriver, createConsensusDriver } from './consensus-driver.ts'
 import { createEventBus, type EventSource, type NodeEvent } from './events.ts'
+import { type EvidencePool, openEvidencePool } from './evidence-pool.ts'
 import type { PegSide } from './peg-side.ts'
 import { openScriptCache } from './script-cache.ts'
 import {
@@ -70,6 +72,8 @@ export interface Node {
    * the mempool, here, or in the database, never in none of them.
    */
   readonly settling: Pick<EntryGraph, 'find' | 'entries' | 'byScript' | 'spender'>
+  /** Evidence that no block carries yet. */
+  readonly evidence: Pick<EvidencePool, 'waiting'>
   readonly links: ValidatorLinks
   readonly network: Network
   readonly events: EventSource<NodeEvent>
@@ -78,6 +82,8 @@ export interface Node {
   dryRun: TransactionRelay['dryRun']
   isSynced(): boolean
   haltReason(): string | undefined
+  /** Where agreement stands. */
+  place: ConsensusDriver['place']
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -102,7 +108,8 @@ export async function openNode(parts: NodeParts): Promise<Node> {
     checkRules: (transaction) => checkBurns(chain, transaction),
   })
   const peg = await parts.createPegSide({ chain, links })
-  return new RunningNode(parts, { chain, links, mempool, peg })
+  const evidence = await openEvidencePool(chain, runtime.log)
+  return new RunningNode(parts, { chain, links, mempool, peg, evidence })
 }
 
 /** A burn that no block may contain has no place in the mempool either. */
@@ -117,12 +124,14 @@ interface Opened {
   readonly links: ValidatorLinks
   readonly mempool: Mempool
   readonly peg: PegSide
+  readonly evidence: EvidencePool
 }
 
 class RunningNode implements Node {
   readonly chain: ChainService
   readonly mempool: Mempool
   readonly settling = new EntryGraph()
+  readonly evidence: EvidencePool
   readonly links: ValidatorLinks
   readonly network: Network
   readonly #bus = createEventBus<NodeEvent>((error) => this.#listenerFailed(error))
@@ -141,6 +150,7 @@ class RunningNode implements Node {
     this.chain = opened.chain
     this.mempool = opened.mempool
     this.links = opened.links
+    this.evidence = opened.evidence
     this.network = parts.network
     this.#peg = opened.peg
     const { runtime, network } = parts
@@ -149,6 +159,7 @@ class RunningNode implements Node {
       chain: this.chain,
       mempool: this.mempool,
       peg: this.#peg,
+      evidence: this.evidence,
       runtime,
       payoutScript: parts.payoutScript,
     })
@@ -156,6 +167,7 @@ class RunningNode implements Node {
       {
         chain: this.chain,
         producer,
+        evidence: this.evidence,
         links: this.links,
         network,
         runtime,
@@ -165,8 +177,10 @@ class RunningNode implements Node {
       },
       {
         applied: (block) => this.#applied(block),
-        committed: (block, certificate) => this.#committed(block, certificate),
-        halted: (reason) => this.#bus.emit({ kind: 'halted', reason }),
+        committed: (...decided) => this.#committed(...decided),
+        halted: (reason, isStorage) => this.#bus.emit({ kind: 'halted', reason, isStorage }),
+        convicted: (evidence) =>
+          this.#bus.emit({ kind: 'evidence', evidence, carriedBy: undefined }),
         shareTransactions: () => this.#relay.oldest(),
         receiveTransactions: (transactions) => this.#relay.receiveDirect(transactions),
         heardDecided: (height) => {
@@ -226,6 +240,7 @@ class RunningNode implements Node {
     await this.network.stop()
     await asking
     await this.chain.settled()
+    await this.evidence.settled()
     await this.#parts.journal.close()
     await this.#parts.store.close()
   }
@@ -253,15 +268,20 @@ class RunningNode implements Node {
     return this.#driver.haltReason()
   }
 
+  place(): ReturnType<ConsensusDriver['place']> {
+    return this.#driver.place()
+  }
+
   #applied(block: Block): void {
+    this.evidence.applied(block)
     const { confirmed } = this.mempool.removeForBlock(block.transactions)
     for (const entry of confirmed) this.settling.add(entry)
   }
 
-  #committed(block: Block, certificate: Certificate): void {
+  #committed(block: Block, certificate: Certificate, bytes: Uint8Array): void {
     const settled = block.transactions.map(transactionId).filter((id) => this.settling.has(id))
     this.settling.remove(settled)
-    this.#publish(block, certificate)
+    this.#publish(block, certificate, bytes)
     try {
       this.#peg.onCommitted(block, this.chain.state())
     } catch (error) {
@@ -269,6 +289,9 @@ class RunningNode implements Node {
     }
     const { height } = block.extension
     this.#bus.emit({ kind: 'block', height, hash: blockHash(block), block })
+    for (const evidence of block.extension.evidence) {
+      this.#bus.emit({ kind: 'evidence', evidence, carriedBy: height })
+    }
   }
 
   #listenerFailed(error: unknown): void {
@@ -276,18 +299,25 @@ class RunningNode implements Node {
     this.#parts.runtime.log.error({ error: detail }, 'an event could not be handled')
   }
 
-  /** The proposer tells everybody at once; backups do when nobody has. */
-  #publish(block: Block, certificate: Certificate): void {
+  /**
+   * The proposer tells everybody at once; backups do when nobody has. Of a block that is too long for a
+   * topic every node shows its neighbours the certificate, so that they ask for the block.
+   */
+  #publish(block: Block, certificate: Certificate, bytes: Uint8Array): void {
     const { identity, params } = this.#parts
     // Old blocks are asked for by those who lack them.
-    if (identity === undefined || !this.isSynced()) return
+    if (!this.isSynced()) return
+    const message = encodeMessage({ kind: 'decided', block: bytes, certificate })
+    if (message.length > MAX_GOSSIP_PAYLOAD_BYTES) {
+      const hint = encodeMessage({ kind: 'decided', block: new Uint8Array(), certificate })
+      void this.network.publish('blocks', hint)
+      return
+    }
+    if (identity === undefined) return
     const count = params.validators.length
     const rank = (identity.index - block.extension.proposer + count) % count
     if (rank > BACKUP_PUBLISHERS) return
-    const publish = (): void => {
-      const message = encodeMessage({ kind: 'decided', block: encodeBlock(block), certificate })
-      void this.network.publish('blocks', message)
-    }
+    const publish = (): void => void this.network.publish('blocks', message)
     if (rank === 0) {
       publish()
       return

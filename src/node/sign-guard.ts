@@ -4,6 +4,7 @@
  * nothing signed leaves the node before its journal record is on disk.
  */
 
+import { type Certificate, hasBit } from '../consensus/certificate.ts'
 import { type Statement, sameStatement, voteDigest } from '../consensus/votes.ts'
 import type { WalRecord } from '../consensus/wal-record.ts'
 import type { Hash32 } from '../primitives/hashes.ts'
@@ -12,6 +13,11 @@ import type { ValidatorIdentity } from './validator-links.ts'
 export interface SignGuard {
   /** BIP340 signature of the statement, or undefined: it would contradict an earlier one. */
   sign(statement: Statement): Uint8Array | undefined
+  /**
+   * True when a certificate of an undecided height holds a signature by this validator's key that was
+   * not made here, in this life or an earlier one: whoever made it may be about to contradict it.
+   */
+  isForeign(certificate: Certificate): boolean
   /** Nothing at or below a decided height is ever signed again. */
   decided(height: number): void
 }
@@ -36,10 +42,16 @@ export function createSignGuard(
     })
   }
 
+  function hasSigned(statement: Statement): boolean {
+    return signed.some((earlier) => sameStatement(earlier, statement))
+  }
+
   return {
+    isForeign: (certificate) =>
+      hasBit(certificate.bitmap, identity.index) && !hasSigned(certificate),
     sign(statement) {
       if (statement.height <= floor || contradicts(statement)) return undefined
-      if (!signed.some((earlier) => sameStatement(earlier, statement))) signed.push(statement)
+      if (!hasSigned(statement)) signed.push(statement)
       return identity.sign(voteDigest(context, statement))
     },
     decided(height) {

@@ -32,6 +32,7 @@ import { ok, type Rejection, type Result } from '../primitives/result.ts'
 import { sha256 } from '../primitives/sha256.ts'
 import type { CancelTimer, GossipVerdict, Network, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
+import { type Job, Turns } from './turns.ts'
 
 export interface TransactionRelay {
   /** Admits a transaction from a user or the API. */
@@ -65,6 +66,10 @@ const BATCH_BYTES_MAX = 256_000
 const BATCH_COUNT_MAX = 250
 /** A few seconds of a busy chain; an evicted transaction is welcome again after as many others. */
 const REMEMBERED_MAX = 5_000
+/** Then the rest of the node has its turn. */
+const TURN_MS = 10
+/** Bytes of messages that wait to be judged: ten seconds of a busy chain. */
+const WAITING_BYTES_MAX = 16_000_000
 /** After nobody took a batch. */
 const RETRY_MS = 1_000
 /** Transactions older than this are published again, as often. */
@@ -114,9 +119,12 @@ class Relay implements TransactionRelay {
   #cancelRepeat: CancelTimer | undefined
   #isStopped = false
   #position: ChainPosition | undefined
+  readonly #turns: Turns
 
   constructor(parts: RelayParts) {
     this.#parts = parts
+    const limits = { turnMs: TURN_MS, waitingMax: WAITING_BYTES_MAX }
+    this.#turns = new Turns(limits, parts.runtime)
     parts.network.onGossip('transactions', (_from, payload) => this.#receiveGossip(payload))
   }
 
@@ -126,6 +134,7 @@ class Relay implements TransactionRelay {
 
   stop(): void {
     this.#isStopped = true
+    this.#turns.stop()
     this.#cancelFlush?.()
     this.#cancelRepeat?.()
   }
@@ -160,7 +169,11 @@ class Relay implements TransactionRelay {
 
   receiveDirect(transactions: readonly Uint8Array[]): GossipVerdict {
     // Not published again: whoever shared it tells everybody, and in the same batches.
-    return this.#judge(transactions)
+    const job = this.#judge(transactions)
+    for (;;) {
+      const step = job.next()
+      if (step.done === true) return step.value
+    }
   }
 
   oldest(): readonly Uint8Array[] {
@@ -204,25 +217,26 @@ class Relay implements TransactionRelay {
     return { coins, context, nowMs: runtime.clock.nowMs() }
   }
 
-  #receiveGossip(payload: Uint8Array): GossipVerdict {
+  #receiveGossip(payload: Uint8Array): GossipVerdict | Promise<GossipVerdict> {
     try {
       const message = decodeMessage(payload)
       if (message.kind !== 'transactions') return 'reject'
       // An accepted message travels on by itself; nothing of it is published again.
-      return this.#judge(message.transactions)
+      return this.#turns.run(this.#judge(message.transactions), payload.length, 'ignore')
     } catch (error) {
       if (error instanceof DecodeError) return 'reject'
       throw error
     }
   }
 
-  #judge(transactions: readonly Uint8Array[]): GossipVerdict {
+  *#judge(transactions: readonly Uint8Array[]): Job<GossipVerdict> {
     if (transactions.length > BATCH_COUNT_MAX) return 'reject'
     let verdict: GossipVerdict = 'ignore'
     /** Of this message: what pays too little alone. */
     const poor = new Map<Txid, Transaction>()
     const digests = new Map<Txid, string>()
     for (const bytes of transactions) {
+      yield
       // A stalled chain makes everybody share the same transactions again and again.
       const digest = bytesToHex(sha256(bytes))
       if (this.#accepted.has(digest)) continue

@@ -1,12 +1,17 @@
 /**
  * Which connected peer is which validator. Each side's first frame on the consensus channel is a
  * HELLO: the transport has proved the peer id, the signature proves that the validator vouches for
- * it. Of several peers claiming one validator the highest sequence wins. A HELLO may be lost with its
- * stream, so it is said again now and then; hearing it again costs nothing.
+ * it. A HELLO may be lost with its stream, so it is said again now and then; hearing it again costs
+ * nothing.
+ *
+ * Upon a second peer that proves to be the same validator: the first keeps the place while its link
+ * lives, and the second is handed the first one's HELLO. A node that is told so by f + 1 validators,
+ * one of them honest, is the second with its key and must go.
  */
 
 import { helloDigest, verifyHello } from '../consensus/hello.ts'
 import { encodeMessage, type HelloMessage } from '../consensus/messages.ts'
+import { faultTolerance } from '../consensus/quorum.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import type { XOnlyKey } from '../primitives/hashes.ts'
 import type { CancelTimer, Network, PeerId, Runtime } from '../runtime/runtime.ts'
@@ -27,7 +32,7 @@ export interface ValidatorLinks {
   /** False when the HELLO proves nothing. */
   onHello(from: PeerId, hello: HelloMessage): boolean
   onLinked(handler: (index: number, peer: PeerId) => void): void
-  /** Another node runs with this node's validator key; `isOlder` when it was started first. */
+  /** Another node runs with this node's validator key; `isOlder` when it was there first. */
   onTwin(handler: (peer: PeerId, isOlder: boolean) => void): void
   start(): void
   stop(): void
@@ -36,9 +41,13 @@ export interface ValidatorLinks {
 interface Link {
   readonly peer: PeerId
   readonly sequence: number
+  /** For a second node that claims to be this validator. */
+  readonly hello: HelloMessage
 }
 
 const SAY_AGAIN_MS = 10_000
+/** What was told of a twin counts for so long: a few times what it is said again after. */
+const TWIN_CLAIM_MS = 30_000
 
 export function createValidatorLinks(
   network: Network,
@@ -60,6 +69,8 @@ class Links implements ValidatorLinks {
   readonly #indexes = new Map<PeerId, number>()
   readonly #linkedHandlers: ((index: number, peer: PeerId) => void)[] = []
   readonly #twinHandlers: ((peer: PeerId, isOlder: boolean) => void)[] = []
+  /** Which validators have told of a twin, and when (monotonic ms). */
+  readonly #twinClaims = new Map<number, number>()
   #hello: Uint8Array | undefined
   #cancel: CancelTimer | undefined
 
@@ -110,9 +121,9 @@ class Links implements ValidatorLinks {
     const index = this.#context.validators.indexOf(hello.validatorKey)
     const known = this.#links.get(index)
     // Nothing new: not worth the signature check, whatever it says.
-    if (known !== undefined && known.sequence >= hello.sequence && hello.peerId === from) {
-      if (known.peer === from || known.sequence > hello.sequence) return true
-    }
+    if (known?.peer === from && known.sequence >= hello.sequence && hello.peerId === from)
+      return true
+    if (index === this.#self?.index && hello.peerId !== from) return this.#hearOfTwin(from, hello)
     if (!verifyHello(hello, from, this.#context)) return false
     if (index === this.#self?.index) {
       const isOlder = hello.sequence <= this.#sequence
@@ -120,12 +131,31 @@ class Links implements ValidatorLinks {
       // It has proved what it is; and it must hear the same of this node.
       return true
     }
-    // One peer is one validator, and one validator is at one peer.
+    // One validator is at one peer, and one peer is one validator.
+    if (known !== undefined && known.peer !== from) {
+      this.#network.send(from, 'consensus', encodeMessage(known.hello))
+      return true
+    }
     this.#forget(from)
-    if (known !== undefined) this.#indexes.delete(known.peer)
-    this.#links.set(index, { peer: from, sequence: hello.sequence })
+    this.#network.setTrusted(from, true)
+    this.#links.set(index, { peer: from, sequence: hello.sequence, hello })
     this.#indexes.set(from, index)
     for (const handler of this.#linkedHandlers) handler(index, from)
+    return true
+  }
+
+  /** Told by others, so an old HELLO may be told again: only f + 1 validators are believed. */
+  #hearOfTwin(from: PeerId, hello: HelloMessage): boolean {
+    const teller = this.#indexes.get(from)
+    if (teller === undefined || hello.peerId === this.#network.peerId) return true
+    if (!verifyHello(hello, hello.peerId, this.#context)) return false
+    const nowMs = this.#runtime.clock.monotonicMs()
+    this.#twinClaims.set(teller, nowMs)
+    for (const [index, atMs] of this.#twinClaims) {
+      if (nowMs - atMs > TWIN_CLAIM_MS) this.#twinClaims.delete(index)
+    }
+    if (this.#twinClaims.size <= faultTolerance(this.#context.validators.length)) return true
+    for (const handler of this.#twinHandlers) handler(hello.peerId, true)
     return true
   }
 

@@ -1,7 +1,8 @@
 /**
  * Frames on a byte stream: a u32 length, little-endian, then that many bytes. An empty frame and
  * one above the stream's cap are malformed. Chunks arrive cut anywhere; memory in use is at most
- * about twice what the peer has really sent, whatever length it announced.
+ * about twice what the peer has really sent, whatever length it announced, and nothing for a frame
+ * that is not wanted.
  */
 
 import { DecodeError } from '../primitives/codec.ts'
@@ -29,15 +30,24 @@ export function encodeFrames(frames: readonly Uint8Array[]): Uint8Array {
 /** Cuts a byte stream into frames. */
 export class FrameParser {
   readonly #maxFrameBytes: number
+  readonly #admit: (frameBytes: number) => boolean
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
   #headerFilled = 0
   /** Announced length of the frame under way; undefined while the header is incomplete. */
   #frameBytes: number | undefined
   #body = new Uint8Array(0)
   #bodyFilled = 0
+  #isSkipping = false
 
-  constructor(maxFrameBytes: number) {
+  /** `admit` is asked once for each frame, with its length; without it all frames are wanted. */
+  constructor(maxFrameBytes: number, admit: (frameBytes: number) => boolean = () => true) {
     this.#maxFrameBytes = maxFrameBytes
+    this.#admit = admit
+  }
+
+  /** Announced length of the frame under way that was admitted; 0 when there is none. */
+  get unfinishedBytes(): number {
+    return this.#isSkipping ? 0 : (this.#frameBytes ?? 0)
   }
 
   /**
@@ -68,12 +78,18 @@ export class FrameParser {
         throw new DecodeError(`frame of ${length} bytes above the limit ${this.#maxFrameBytes}`)
       }
       this.#frameBytes = length
+      this.#isSkipping = !this.#admit(length)
     }
     return taken
   }
 
   #takeBody(chunk: Uint8Array, frameBytes: number, frames: Uint8Array[]): number {
     const taken = Math.min(frameBytes - this.#bodyFilled, chunk.length)
+    if (this.#isSkipping) {
+      this.#bodyFilled += taken
+      if (this.#bodyFilled === frameBytes) this.#reset()
+      return taken
+    }
     const part = chunk.subarray(0, taken)
     if (taken === frameBytes) {
       // Not slice(): the chunk may be a Buffer, whose slice is a view.
@@ -105,5 +121,6 @@ export class FrameParser {
     this.#frameBytes = undefined
     this.#body = new Uint8Array(0)
     this.#bodyFilled = 0
+    this.#isSkipping = false
   }
 }

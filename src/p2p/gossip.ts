@@ -31,7 +31,20 @@ const GOSSIP_PROTOCOL_PREFIX = '/meshsub/'
  */
 const REJECTED_WEIGHT = -10
 
-type GossipHandler = (from: PeerId, payload: Uint8Array) => GossipVerdict
+const RETAIN_SCORE_MS = 300_000
+
+export type GossipHandler = (
+  from: PeerId,
+  payload: Uint8Array,
+) => GossipVerdict | Promise<GossipVerdict>
+
+export interface GossipDependencies {
+  readonly random: Random
+  readonly log: Logger
+  /** May this peer say something more on this topic now? */
+  readonly admit: (from: PeerId, topic: Topic) => boolean
+  readonly judged: (from: PeerId, verdict: GossipVerdict) => void
+}
 
 /** SHA256(topic ‖ data), the first 20 bytes. No topic name is the beginning of another. */
 function messageId(message: Message): Uint8Array {
@@ -68,6 +81,8 @@ export function gossipOptions(topics: Readonly<Record<Topic, string>>): Partial<
     maxInboundDataLength: MAX_GOSSIP_RPC_BYTES,
     maxOutboundBufferSize: 2 * MAX_GOSSIP_RPC_BYTES,
     scoreParams: {
+      // Strangers come and go; what they did is remembered elsewhere (`peer-gate.ts`).
+      retainScore: RETAIN_SCORE_MS,
       // Many nodes of a federation may share one address: a test machine, a cluster, a NAT.
       IPColocationFactorWeight: 0,
       behaviourPenaltyWeight: -1,
@@ -98,17 +113,17 @@ export function hasGossipStreams(
 export class GossipTopics {
   readonly #pubsub: GossipSub
   readonly #names: Readonly<Record<Topic, string>>
-  readonly #log: Logger
+  readonly #dependencies: GossipDependencies
   readonly #handlers = new Map<Topic, GossipHandler>()
   #attempt: number
 
   constructor(
     options: { readonly pubsub: GossipSub; readonly names: Readonly<Record<Topic, string>> },
-    dependencies: { readonly random: Random; readonly log: Logger },
+    dependencies: GossipDependencies,
   ) {
     this.#pubsub = options.pubsub
     this.#names = options.names
-    this.#log = dependencies.log
+    this.#dependencies = dependencies
     // Not from 0: after a restart the first messages may repeat those of before.
     this.#attempt = dependencies.random.bytes(1)[0] ?? 0
   }
@@ -122,7 +137,7 @@ export class GossipTopics {
   subscribe(): void {
     for (const topic of TOPICS) {
       this.#pubsub.topicValidators.set(this.#names[topic], (peer, message) =>
-        this.#judge(topic, peer.toString(), message.data),
+        this.#validate(topic, peer.toString(), message.data),
       )
       if (this.#handlers.has(topic)) this.#pubsub.subscribe(this.#names[topic])
     }
@@ -132,7 +147,10 @@ export class GossipTopics {
   async publish(topic: Topic, payload: Uint8Array): Promise<boolean> {
     if (payload.length > MAX_GOSSIP_PAYLOAD_BYTES) {
       // A large proposal: its receivers have it by direct stream, the others pull it.
-      this.#log.debug({ topic, bytes: payload.length }, 'too long for gossip, not published')
+      this.#dependencies.log.debug(
+        { topic, bytes: payload.length },
+        'too long for gossip, not published',
+      )
       return false
     }
     this.#attempt = (this.#attempt + 1) & 0xff
@@ -142,23 +160,30 @@ export class GossipTopics {
       return recipients.length > 0
     } catch (cause) {
       // Mostly "nobody subscribed".
-      this.#log.debug({ topic, error: String(cause) }, 'not published')
+      this.#dependencies.log.debug({ topic, error: String(cause) }, 'not published')
       return false
     }
   }
 
-  #judge(topic: Topic, from: PeerId, data: Uint8Array): TopicValidatorResult {
-    if (data.length === 0 || data.length - 1 > MAX_GOSSIP_PAYLOAD_BYTES) {
-      return TopicValidatorResult.Reject
-    }
+  /** What was too fast is ignored unread, and does not count against the peer. */
+  async #validate(topic: Topic, from: PeerId, data: Uint8Array): Promise<TopicValidatorResult> {
+    const { admit, judged } = this.#dependencies
+    if (!admit(from, topic)) return TopicValidatorResult.Ignore
+    const verdict = await this.#judge(topic, from, data)
+    judged(from, verdict)
+    return RESULT_OF_VERDICT[verdict]
+  }
+
+  async #judge(topic: Topic, from: PeerId, data: Uint8Array): Promise<GossipVerdict> {
+    if (data.length === 0 || data.length - 1 > MAX_GOSSIP_PAYLOAD_BYTES) return 'reject'
     const handler = this.#handlers.get(topic)
-    if (handler === undefined) return TopicValidatorResult.Ignore
+    if (handler === undefined) return 'ignore'
     try {
       // A copy: a handler that keeps a small payload must not keep the whole RPC alive.
-      return RESULT_OF_VERDICT[handler(from, new Uint8Array(data.subarray(1)))]
+      return await handler(from, new Uint8Array(data.subarray(1)))
     } catch (cause) {
-      this.#log.error({ topic, from, error: describe(cause) }, 'gossip handler failed')
-      return TopicValidatorResult.Ignore
+      this.#dependencies.log.error({ topic, from, error: describe(cause) }, 'gossip handler failed')
+      return 'ignore'
     }
   }
 }

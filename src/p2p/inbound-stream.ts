@@ -9,6 +9,10 @@ import { FrameParser } from './frame.ts'
 
 export interface FrameReceiver {
   readonly maxFrameBytes: number
+  /** Is a frame of this length wanted? One that is not is read past. All are, when absent. */
+  readonly admit?: (frameBytes: number) => boolean
+  /** An admitted frame of this length is complete, or will never be. */
+  readonly release?: (frameBytes: number) => void
   /** Must not throw. */
   readonly onFrame: (frame: Uint8Array) => void
   /** The peer broke the framing; the stream is aborted next. */
@@ -19,19 +23,23 @@ export interface FrameReceiver {
 
 /** Reads frames until the stream ends. Must be called before the stream's data is wanted. */
 export function receiveFrames(stream: Stream, receiver: FrameReceiver): void {
-  const parser = new FrameParser(receiver.maxFrameBytes)
+  const parser = new FrameParser(receiver.maxFrameBytes, receiver.admit)
   let malformed = false
   let ended = false
   const end = (): void => {
     if (ended) return
     ended = true
+    receiver.release?.(parser.unfinishedBytes)
     receiver.onEnd?.()
   }
   stream.addEventListener('message', ({ data }) => {
-    if (malformed) return
+    if (malformed || ended) return
     try {
       for (const part of data instanceof Uint8Array ? [data] : data) {
-        for (const frame of parser.push(part)) receiver.onFrame(frame)
+        for (const frame of parser.push(part)) {
+          receiver.release?.(frame.length)
+          receiver.onFrame(frame)
+        }
       }
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error

@@ -14,15 +14,15 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { gossipOptions } from './gossip.ts'
 import {
   INBOUND_CONNECTIONS_PER_SECOND,
-  MAX_ANSWER_BYTES,
-  MAX_CONNECTIONS_PER_PEER,
-  MAX_PENDING_HANDSHAKES,
+  MAX_CONNECTIONS,
+  MAX_LIBP2P_HANDSHAKES,
+  MAX_UNREAD_BYTES,
   type NetworkLimits,
 } from './limits.ts'
 import type { ProtocolNames } from './protocols.ts'
 
 /** Streams of one connection in each direction: channels, gossip, sync, identify, pings. */
-const MAX_STREAMS_PER_CONNECTION = 128
+const MAX_STREAMS_PER_CONNECTION = 48
 
 export type Libp2pNode = Libp2p<{ identify: Identify; ping: Ping; pubsub: GossipSub }>
 
@@ -47,15 +47,15 @@ export function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode
       yamux({
         maxInboundStreams: MAX_STREAMS_PER_CONNECTION,
         maxOutboundStreams: MAX_STREAMS_PER_CONNECTION,
-        // What a peer may send between opening a stream and our handler being called.
-        streamOptions: { maxReadBufferLength: MAX_ANSWER_BYTES },
+        streamOptions: { maxReadBufferLength: MAX_UNREAD_BYTES },
       }),
     ],
     connectionGater: options.gater,
     connectionManager: {
-      maxConnections: limits.maxPeers * MAX_CONNECTIONS_PER_PEER,
+      maxConnections: MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_CONNECTIONS_PER_SECOND,
-      maxIncomingPendingConnections: MAX_PENDING_HANDSHAKES,
+      maxIncomingPendingConnections: MAX_LIBP2P_HANDSHAKES,
+      inboundUpgradeTimeout: limits.handshakeTimeoutMs,
       dialTimeout: limits.dialTimeoutMs,
       addressDialTimeout: limits.dialTimeoutMs,
       // The redialler does this.

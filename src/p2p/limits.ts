@@ -1,9 +1,14 @@
 /**
  * Every bound of the network layer. The wire sizes are fixed, because all nodes must agree on
  * them; the rest an operator, or a test, may set.
+ *
+ * What strangers can make a node hold: for each of `maxObservers` connections' worth of peers one
+ * gossip RPC and the streams that wait for their handlers, besides queues that this node itself fills;
+ * no frames. A validator adds 16 MiB of unfinished frames.
  */
 
 import type { Channel } from '../runtime/runtime.ts'
+import type { Rate } from './token-bucket.ts'
 
 /** Longest frame of each channel, bytes. A longer one is a protocol violation. */
 export const MAX_FRAME_BYTES: Readonly<Record<Channel, number>> = {
@@ -33,8 +38,13 @@ export interface QueueLimit {
 }
 
 export interface NetworkLimits {
-  /** Peers connected at once; those of `keepConnected` are always let in. */
-  readonly maxPeers: number
+  /**
+   * Peers connected at once besides those of `keepConnected` and those the layers above trust, which
+   * always have their place. Above it the least useful is parted with.
+   */
+  readonly maxObservers: number
+  /** Of these, from one address group (IPv4 /24, IPv6 /64; not loopback and private ranges). */
+  readonly observersPerAddress: number
   /** Frames waiting for one peer on one channel. Above it the newest frame is refused. */
   readonly queue: Readonly<Record<Channel, QueueLimit>>
   /** A stream whose peer takes no byte for this long is aborted and opened again. */
@@ -43,12 +53,19 @@ export interface NetworkLimits {
   readonly openTimeoutMs: number
   /** One dial, with the encryption handshake. */
   readonly dialTimeoutMs: number
-  /** How long a peer that misbehaved is refused. */
+  /** A connection that comes in must be encrypted and multiplexed within this. */
+  readonly handshakeTimeoutMs: number
+  /** How long a peer that misbehaved is refused; and an address where that happens repeatedly. */
   readonly refusalMs: number
-  /** Sync requests under way with one peer, in each direction. */
+  readonly addressRefusalMs: number
+  /** Sync requests under way with one peer, in each direction; of an observer, those it has asked. */
   readonly requestsPerPeer: number
-  /** Sync requests being answered for all peers together. */
+  readonly requestsPerObserver: number
+  /** Sync requests being answered for all peers together; and how many of them for observers. */
   readonly requestsServed: number
+  readonly requestsServedToObservers: number
+  /** Answers to one observer: a token for each, and one for each 64 KiB. More has to wait. */
+  readonly answers: Rate
   /** Answering one request, from its first byte to the last of the answer. */
   readonly serveTimeoutMs: number
   /** How often each connection is pinged, and how long the answer may take before it is closed. */
@@ -59,7 +76,8 @@ export interface NetworkLimits {
 }
 
 export const DEFAULT_LIMITS: NetworkLimits = {
-  maxPeers: 64,
+  maxObservers: 64,
+  observersPerAddress: 8,
   queue: {
     consensus: { frames: 512, bytes: 2 * 1024 * 1024 },
     bulk: { frames: 64, bytes: 16 * 1024 * 1024 },
@@ -68,9 +86,15 @@ export const DEFAULT_LIMITS: NetworkLimits = {
   drainTimeoutMs: 5_000,
   openTimeoutMs: 10_000,
   dialTimeoutMs: 10_000,
+  handshakeTimeoutMs: 10_000,
   refusalMs: 60_000,
+  addressRefusalMs: 600_000,
   requestsPerPeer: 8,
+  requestsPerObserver: 2,
   requestsServed: 32,
+  requestsServedToObservers: 24,
+  // 25 MB/s and 400 small questions a second: faster than blocks can be validated.
+  answers: { burst: 800, perSecond: 400 },
   serveTimeoutMs: 30_000,
   pingIntervalMs: 5_000,
   // Longer than any pause of a busy event loop: a stalled node must not cut all its own links.
@@ -84,9 +108,23 @@ export const MAX_CONNECTIONS_PER_PEER = 4
 /** Inbound streams of one channel on one connection: the live one and one still being torn down. */
 export const MAX_CHANNEL_STREAMS = 2
 
+/** Connections at once, of all peers: above what the gate lets in, so that it is the gate that decides. */
+export const MAX_CONNECTIONS = 2_048
+
 /**
- * libp2p's defaults, 5 connections a second per address and 10 handshakes at a time, drop dials
- * when a whole network runs on one machine or behind one NAT.
+ * Handshakes of inbound connections under way: in all, from one address group, and from a loopback or
+ * private one. libp2p's own bound must lie above, since it turns away the newest and not the oldest.
+ */
+export const MAX_HANDSHAKES = 128
+export const HANDSHAKES_PER_GROUP = 8
+export const HANDSHAKES_PER_LOCAL_GROUP = 64
+export const MAX_LIBP2P_HANDSHAKES = 256
+
+/**
+ * libp2p's default, 5 connections a second per address, drops dials when a whole network runs on one
+ * machine or behind one NAT.
  */
 export const INBOUND_CONNECTIONS_PER_SECOND = 100
-export const MAX_PENDING_HANDSHAKES = 64
+
+/** What a stream may hold before its handler reads it, bytes: longer than that takes to be called. */
+export const MAX_UNREAD_BYTES = 1024 * 1024

@@ -5,8 +5,10 @@
  *
  * Upon a peer connecting: a bounded queue per channel waits for frames; a stream is opened with
  * the first. Upon malformed framing: the peer is disconnected and refused for a minute. Upon a
- * peer of another chain (identify tells): the same. Upon gossip streams missing on a live
- * connection, which gossipsub never repairs: the connection is closed and dialled again.
+ * peer of another chain (identify tells): the same. Upon rejected gossip: it loses points, and with
+ * the last of them its connection. Upon gossip streams missing on a live connection, which gossipsub
+ * never repairs: the connection is closed and dialled again. Upon more observers than there are
+ * places: the least useful is parted with, without blame.
  */
 
 import type { Connection, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface'
@@ -24,7 +26,8 @@ import type {
   Topic,
 } from '../runtime/runtime.ts'
 import { peerIdOfAddress } from './address.ts'
-import { GossipTopics, hasGossipStreams } from './gossip.ts'
+import { type AddressGroup, addressGroupOf } from './address-group.ts'
+import { type GossipHandler, GossipTopics, hasGossipStreams } from './gossip.ts'
 import { privateKeyOfSeed } from './identity.ts'
 import { closeWriting, receiveFrames } from './inbound-stream.ts'
 import { createLibp2pNode, type Libp2pNode } from './libp2p-node.ts'
@@ -34,11 +37,22 @@ import {
   MAX_FRAME_BYTES,
   type NetworkLimits,
 } from './limits.ts'
+import { type CounterName, type CounterValues, NetworkCounters } from './network-counters.ts'
 import { OutboundChannel } from './outbound-channel.ts'
 import { PeerGate } from './peer-gate.ts'
+import { type PeerLink, PeerLinks } from './peer-links.ts'
 import { CHANNELS, type ProtocolNames, protocolNames } from './protocols.ts'
 import { Redialer } from './redialer.ts'
 import { SyncProtocol } from './sync-protocol.ts'
+
+/** Of the hundred points that a peer begins with (`peer-links.ts`): the sixth message is one too many. */
+const REJECTED_GOSSIP_POINTS = 20
+
+const COUNTER_OF_VERDICT: Readonly<Record<GossipVerdict, CounterName>> = {
+  accept: 'gossipAccepted',
+  ignore: 'gossipIgnored',
+  reject: 'gossipRejected',
+}
 
 /** Looks at gossip without its streams before the connection is given up. */
 const GOSSIP_MISSES_MAX = 3
@@ -58,10 +72,14 @@ export interface Libp2pNetworkOptions {
   readonly limits?: Partial<NetworkLimits>
 }
 
-interface Link {
-  readonly peer: Libp2pPeerId
-  readonly channels: Readonly<Record<Channel, OutboundChannel>>
-  gossipMisses: number
+/** The network, and what it can tell of itself. */
+export interface Libp2pNetwork extends Network {
+  statistics(): NetworkStatistics
+}
+
+export interface NetworkStatistics extends CounterValues {
+  readonly trustedPeers: number
+  readonly observers: number
 }
 
 type FrameHandler = (from: PeerId, frame: Uint8Array) => void
@@ -70,32 +88,36 @@ type FrameHandler = (from: PeerId, frame: Uint8Array) => void
 export async function createLibp2pNetwork(
   options: Libp2pNetworkOptions,
   runtime: Runtime,
-): Promise<Network> {
+): Promise<Libp2pNetwork> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const names = protocolNames(options.chainId)
-  const links = new Map<PeerId, Link>()
+  const counters = new NetworkCounters()
+  const isKept = (peer: PeerId): boolean => redialer.keeps(peer)
   const { clock, timers, random, log } = runtime
   const redialer = new Redialer(limits, {
     clock,
     timers,
     random,
     log,
-    isConnected: (peer) => links.has(peer),
+    isConnected: (peer) => links.find(peer) !== undefined,
     isRefused: (peer) => gate.isRefused(peer),
     dial: async (address, signal) => {
       await node.dial(multiaddr(address), { signal })
     },
   })
+  const links = new PeerLinks(limits, { clock, counters, isKept })
   const gate = new PeerGate(
     { ...limits, allow: options.allow },
     {
       clock,
-      peerCount: () => links.size,
       connectionCount: (peer) => {
-        const link = links.get(peer)
+        const link = links.find(peer)
         return link === undefined ? 0 : node.getConnections(link.peer).length
       },
-      isKept: (peer) => redialer.keeps(peer),
+      observerCount: (group) => links.observerCount(group),
+      isKept,
+      isKeptGroup: (group) => redialer.keepsGroup(group),
+      count: (name) => counters.count(name),
     },
   )
   const node: Libp2pNode = await createLibp2pNode({
@@ -105,19 +127,20 @@ export async function createLibp2pNetwork(
     gater: gate.connectionGater(),
     limits,
   })
-  return new Libp2pNetwork({ node, names, limits, links, gate, redialer }, runtime)
+  return new RunningNetwork({ node, names, limits, links, gate, redialer, counters }, runtime)
 }
 
 interface Parts {
   readonly node: Libp2pNode
   readonly names: ProtocolNames
   readonly limits: NetworkLimits
-  readonly links: Map<PeerId, Link>
+  readonly links: PeerLinks
   readonly gate: PeerGate
   readonly redialer: Redialer
+  readonly counters: NetworkCounters
 }
 
-class Libp2pNetwork implements Network {
+class RunningNetwork implements Libp2pNetwork {
   readonly peerId: PeerId
   readonly #parts: Parts
   readonly #runtime: Runtime
@@ -135,11 +158,20 @@ class Libp2pNetwork implements Network {
     this.peerId = parts.node.peerId.toString()
     this.#gossip = new GossipTopics(
       { pubsub: parts.node.services.pubsub, names: parts.names.topics },
-      runtime,
+      {
+        random: runtime.random,
+        log: runtime.log,
+        admit: (from, topic) => this.#admitGossip(from, topic),
+        judged: (from, verdict) => this.#gossipJudged(from, verdict),
+      },
     )
     this.#sync = new SyncProtocol(parts.limits, {
+      clock: runtime.clock,
       timers: runtime.timers,
       log: runtime.log,
+      counters: parts.counters,
+      isTrusted: (peer) => parts.links.find(peer)?.inbound.isTrusted ?? false,
+      answersOf: (peer) => parts.links.find(peer)?.answers,
       open: (peer, signal) => this.#connectionTo(peer)?.newStream(parts.names.sync, { signal }),
       punish: (peer, reason) => this.disconnect(peer, reason),
     })
@@ -150,11 +182,12 @@ class Libp2pNetwork implements Network {
     const { node, names, limits, redialer } = this.#parts
     node.addEventListener('peer:connect', ({ detail }) => this.#peerConnected(detail))
     node.addEventListener('peer:disconnect', ({ detail }) => {
-      this.#peerDisconnected(detail.toString())
+      this.#peerDisconnected(detail)
     })
     node.addEventListener('peer:identify', ({ detail }) => {
       if (detail.protocols.includes(names.sync)) return
-      this.disconnect(detail.peerId.toString(), 'a node of another chain')
+      // A mistake and no attack: its address is not to blame.
+      this.#sendAway(detail.peerId.toString(), 'a node of another chain', undefined)
     })
     // Handlers first: a peer that connects at once must find them.
     for (const channel of CHANNELS) {
@@ -187,7 +220,7 @@ class Libp2pNetwork implements Network {
     this.#cancelGossipCheck?.()
     this.#parts.redialer.stop()
     this.#sync.stop()
-    for (const link of this.#parts.links.values()) closeChannels(link)
+    this.#parts.links.closeAll()
     await this.#parts.node.stop()
   }
 
@@ -204,23 +237,50 @@ class Libp2pNetwork implements Network {
 
   peers(): readonly PeerInfo[] {
     const infos: PeerInfo[] = []
-    for (const peerId of this.#parts.links.keys()) {
-      const connection = this.#connectionTo(peerId)
+    for (const { id } of this.#parts.links.all()) {
+      const connection = this.#connectionTo(id)
       if (connection === undefined) continue
       const { direction, remoteAddr } = connection
-      infos.push({ peerId, direction, address: remoteAddr.toString() })
+      infos.push({ peerId: id, direction, address: remoteAddr.toString() })
     }
     return infos
   }
 
+  statistics(): NetworkStatistics {
+    const { links, counters } = this.#parts
+    const all = links.all()
+    return {
+      ...counters.values(),
+      trustedPeers: all.filter(({ inbound }) => inbound.isTrusted).length,
+      observers: all.filter((link) => links.isObserver(link)).length,
+    }
+  }
+
+  setTrusted(peer: PeerId, isTrusted: boolean): void {
+    this.#parts.links.find(peer)?.inbound.trust(isTrusted)
+  }
+
   disconnect(peer: PeerId, reason: string): void {
+    const { links } = this.#parts
+    const link = links.find(peer)
+    const isStranger = link !== undefined && links.isObserver(link)
+    this.#sendAway(peer, reason, isStranger ? link.group : undefined)
+  }
+
+  /** With an address group, its other peers suffer as well when it happens again. */
+  #sendAway(peer: PeerId, reason: string, group: AddressGroup | undefined): void {
     this.#runtime.log.info({ peer, reason }, 'peer disconnected and refused')
-    this.#parts.gate.refuse(peer)
+    this.#parts.counters.count('peersDisconnected')
+    this.#parts.gate.refuse(peer, group)
     this.#abortConnections(peer, reason)
   }
 
-  send(peer: PeerId, channel: Channel, frame: Uint8Array): boolean {
-    return this.#parts.links.get(peer)?.channels[channel].send(frame) ?? false
+  send(peer: PeerId, channel: Channel, frame: Uint8Array, replaces?: string): boolean {
+    const { links, counters } = this.#parts
+    const isQueued = links.find(peer)?.channels[channel].send(frame, replaces) ?? false
+    counters.count(isQueued ? 'framesSent' : 'framesNotQueued')
+    if (isQueued) counters.count('bytesSent', frame.length)
+    return isQueued
   }
 
   onFrame(channel: Channel, handler: FrameHandler): void {
@@ -232,7 +292,7 @@ class Libp2pNetwork implements Network {
     return this.#gossip.publish(topic, payload)
   }
 
-  onGossip(topic: Topic, handler: (from: PeerId, payload: Uint8Array) => GossipVerdict): void {
+  onGossip(topic: Topic, handler: GossipHandler): void {
     this.#gossip.setHandler(topic, handler)
   }
 
@@ -254,7 +314,7 @@ class Libp2pNetwork implements Network {
 
   /** The newest connection: after a peer's crash the older ones may be dead without knowing. */
   #connectionTo(peer: PeerId): Connection | undefined {
-    const link = this.#parts.links.get(peer)
+    const link = this.#parts.links.find(peer)
     if (link === undefined) return undefined
     let newest: Connection | undefined
     for (const connection of this.#parts.node.getConnections(link.peer)) {
@@ -267,7 +327,7 @@ class Libp2pNetwork implements Network {
   }
 
   #abortConnections(peer: PeerId, reason: string): void {
-    const link = this.#parts.links.get(peer)
+    const link = this.#parts.links.find(peer)
     if (link === undefined) return
     // libp2p replaces its list when a connection closes; this one stays as it is.
     const connections = this.#parts.node.getConnections(link.peer)
@@ -275,27 +335,58 @@ class Libp2pNetwork implements Network {
   }
 
   #peerConnected(peer: Libp2pPeerId): void {
+    const { links, node, redialer } = this.#parts
     const id = peer.toString()
-    if (this.#isStopped || this.#parts.links.has(id)) return
+    const [connection] = node.getConnections(peer)
+    if (this.#isStopped || connection === undefined || links.find(id) !== undefined) return
     const channels = {
       consensus: this.#createChannel(id, 'consensus'),
       bulk: this.#createChannel(id, 'bulk'),
       federation: this.#createChannel(id, 'federation'),
     }
-    this.#parts.links.set(id, { peer, channels, gossipMisses: 0 })
-    this.#parts.redialer.peerConnected(id)
+    const link = links.add({ peer, group: addressGroupOf(connection.remoteAddr), channels })
+    redialer.peerConnected(id, link.group.name)
+    this.#makeRoom(link)
     for (const handler of this.#connectedHandlers) this.#guard('connected', () => handler(id))
   }
 
-  #peerDisconnected(id: PeerId): void {
-    const link = this.#parts.links.get(id)
-    if (link === undefined) return
-    this.#parts.links.delete(id)
-    closeChannels(link)
-    this.#parts.redialer.peerDisconnected(id)
+  #makeRoom(newcomer: PeerLink): void {
+    const excess = this.#parts.links.findExcess(newcomer)
+    if (excess === undefined) return
+    this.#runtime.log.info({ peer: excess.id }, 'too many observers, one is parted with')
+    this.#parts.counters.count('observersEvicted')
+    this.#abortConnections(excess.id, 'too many observers')
+  }
+
+  #peerDisconnected(peer: Libp2pPeerId): void {
+    const { links, node, redialer } = this.#parts
+    const id = peer.toString()
+    if (links.remove(id) === undefined) return
+    redialer.peerDisconnected(id)
     if (this.#isStopped) return
+    // Whoever comes under ever new ids must not fill libp2p's memory.
+    if (!redialer.keeps(id)) node.peerStore.delete(peer).catch(() => undefined)
     for (const handler of this.#disconnectedHandlers) {
       this.#guard('disconnected', () => handler(id))
+    }
+  }
+
+  #admitGossip(from: PeerId, topic: Topic): boolean {
+    const { links, counters } = this.#parts
+    const isAdmitted =
+      links.find(from)?.gossip[topic].take(this.#runtime.clock.monotonicMs()) ?? false
+    if (!isAdmitted) counters.count('gossipOverRate')
+    return isAdmitted
+  }
+
+  #gossipJudged(from: PeerId, verdict: GossipVerdict): void {
+    const { links, counters } = this.#parts
+    counters.count(COUNTER_OF_VERDICT[verdict])
+    const link = links.find(from)
+    if (link === undefined || verdict === 'ignore') return
+    if (verdict === 'accept') link.useful += 1
+    else if (!link.points.take(this.#runtime.clock.monotonicMs(), REJECTED_GOSSIP_POINTS)) {
+      this.disconnect(from, 'too much invalid gossip')
     }
   }
 
@@ -323,11 +414,21 @@ class Libp2pNetwork implements Network {
 
   #receive(channel: Channel, stream: Stream, connection: Connection): void {
     const peer = connection.remotePeer.toString()
+    const { links, gate, counters } = this.#parts
+    const inbound = links.find(peer)?.inbound
+    if (inbound === undefined) {
+      stream.abort(new NetworkError('not connected'))
+      return
+    }
     receiveFrames(stream, {
       maxFrameBytes: MAX_FRAME_BYTES[channel],
+      admit: (bytes) => inbound.admit(channel, bytes),
+      release: (bytes) => inbound.release(bytes),
       onFrame: (frame) => {
         // The rest of a chunk from a peer that has just been sent away.
-        if (this.#isStopped || this.#parts.gate.isRefused(peer)) return
+        if (this.#isStopped || gate.isRefused(peer)) return
+        counters.count('framesReceived')
+        counters.count('bytesReceived', frame.length)
         this.#guard(channel, () => this.#frameHandlers.get(channel)?.(peer, frame))
       },
       onMalformed: (error) => this.disconnect(peer, `malformed ${channel} frame: ${error.message}`),
@@ -337,12 +438,12 @@ class Libp2pNetwork implements Network {
 
   #scheduleGossipCheck(): void {
     this.#cancelGossipCheck = this.#runtime.timers.after(this.#parts.limits.gossipCheckMs, () => {
-      for (const [id, link] of this.#parts.links) this.#checkGossip(id, link)
+      for (const link of this.#parts.links.all()) this.#checkGossip(link)
       this.#scheduleGossipCheck()
     })
   }
 
-  #checkGossip(id: PeerId, link: Link): void {
+  #checkGossip(link: PeerLink): void {
     const connections = this.#parts.node.getConnections(link.peer)
     if (hasGossipStreams(connections.flatMap((connection) => connection.streams))) {
       link.gossipMisses = 0
@@ -350,8 +451,9 @@ class Libp2pNetwork implements Network {
     }
     link.gossipMisses += 1
     if (link.gossipMisses < GOSSIP_MISSES_MAX) return
-    this.#runtime.log.info({ peer: id }, 'gossip streams missing, connection closed')
-    this.#abortConnections(id, 'gossip streams missing')
+    this.#runtime.log.info({ peer: link.id }, 'gossip streams missing, connection closed')
+    this.#parts.counters.count('gossipRepairs')
+    this.#abortConnections(link.id, 'gossip streams missing')
   }
 
   /** Runs a handler of the layers above; its failure is logged and goes no further. */
@@ -363,8 +465,4 @@ class Libp2pNetwork implements Network {
       this.#runtime.log.error({ handler, error }, 'network handler failed')
     }
   }
-}
-
-function closeChannels(link: Link): void {
-  for (const channel of CHANNELS) link.channels[channel].close()
 }

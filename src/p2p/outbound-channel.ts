@@ -2,8 +2,8 @@
  * The sending half of one channel to one peer: a bounded queue in front of one long-lived stream.
  *
  * libp2p buffers whatever it is given without limit, so frames wait here and enter the stream
- * only while its buffer is empty. Upon a full queue the *newest* frame is refused: what the
- * receiver lacks it asks for again. Upon a stream that takes no byte for the drain timeout, abort
+ * only while its buffer is empty. A frame that replaces an earlier one takes it out of the queue. Upon
+ * a full queue the *newest* frame is refused: what the receiver lacks it asks for again. Upon a stream that takes no byte for the drain timeout, abort
  * it and open another. Frames inside an aborted stream are lost; the network is lossy.
  */
 
@@ -36,6 +36,11 @@ export interface OutboundChannelDependencies {
   readonly log: Logger
 }
 
+interface QueuedFrame {
+  readonly bytes: Uint8Array
+  readonly replaces: string | undefined
+}
+
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'opening'; readonly abort: (reason: Error) => void }
@@ -46,7 +51,7 @@ type State =
 export class OutboundChannel {
   readonly #options: OutboundChannelOptions
   readonly #dependencies: OutboundChannelDependencies
-  readonly #queue: Uint8Array[] = []
+  #queue: QueuedFrame[] = []
   #queuedBytes = 0
   #state: State = { kind: 'idle' }
   #failures = 0
@@ -58,26 +63,37 @@ export class OutboundChannel {
     this.#dependencies = dependencies
   }
 
-  /** Queues a frame; false when it is empty, above the cap, or does not fit the queue. */
-  send(frame: Uint8Array): boolean {
+  /**
+   * Queues a frame; false when it is empty, above the cap, or does not fit the queue. With `replaces`
+   * an earlier frame of the same name that still waits is dropped: it is out of date.
+   */
+  send(bytes: Uint8Array, replaces?: string): boolean {
     if (this.#state.kind === 'closed') return false
-    if (frame.length === 0 || frame.length > this.#options.maxFrameBytes) {
-      this.#dependencies.log.error({ bytes: frame.length }, 'frame of a forbidden size not sent')
+    if (bytes.length === 0 || bytes.length > this.#options.maxFrameBytes) {
+      this.#dependencies.log.error({ bytes: bytes.length }, 'frame of a forbidden size not sent')
       return false
     }
-    const { frames, bytes } = this.#options.queue
-    if (this.#queue.length >= frames || this.#queuedBytes + frame.length > bytes) return false
-    this.#queue.push(frame)
-    this.#queuedBytes += frame.length
+    if (replaces !== undefined) this.#dropReplaced(replaces)
+    const { queue } = this.#options
+    if (this.#queue.length >= queue.frames) return false
+    if (this.#queuedBytes + bytes.length > queue.bytes) return false
+    this.#queue.push({ bytes, replaces })
+    this.#queuedBytes += bytes.length
     this.#schedulePump()
     return true
+  }
+
+  #dropReplaced(name: string): void {
+    const at = this.#queue.findIndex(({ replaces }) => replaces === name)
+    const [old] = at < 0 ? [] : this.#queue.splice(at, 1)
+    if (old !== undefined) this.#queuedBytes -= old.bytes.length
   }
 
   /** Drops everything. */
   close(): void {
     const state = this.#state
     this.#state = { kind: 'closed' }
-    this.#queue.length = 0
+    this.#queue = []
     this.#queuedBytes = 0
     this.#disarmStall()
     const reason = new ChannelError('channel closed')
@@ -112,16 +128,16 @@ export class OutboundChannel {
     else this.#armStall(stream)
   }
 
-  #takeBatch(): Uint8Array[] {
+  #takeBatch(): readonly Uint8Array[] {
     const batch: Uint8Array[] = []
-    let bytes = 0
-    for (const frame of this.#queue) {
-      if (batch.length > 0 && bytes + frame.length > BATCH_BYTES) break
-      batch.push(frame)
-      bytes += frame.length + FRAME_HEADER_BYTES
+    let length = 0
+    for (const { bytes } of this.#queue) {
+      if (batch.length > 0 && length + bytes.length > BATCH_BYTES) break
+      batch.push(bytes)
+      length += bytes.length + FRAME_HEADER_BYTES
+      this.#queuedBytes -= bytes.length
     }
     this.#queue.splice(0, batch.length)
-    for (const frame of batch) this.#queuedBytes -= frame.length
     return batch
   }
 

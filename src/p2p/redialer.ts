@@ -4,7 +4,9 @@
  * that grows from 0.2 s to 5 s, and starts over once a connection has lasted.
  */
 
+import { multiaddr } from '@multiformats/multiaddr'
 import type { CancelTimer, Clock, Logger, PeerId, Random, Timers } from '../runtime/runtime.ts'
+import { addressGroupOf } from './address-group.ts'
 import { backoffDelayMs } from './backoff.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 
@@ -25,6 +27,8 @@ export interface RedialerDependencies {
 interface Target {
   readonly peer: PeerId
   readonly address: string
+  /** Name of the address group where it was last found; of the address, before that. */
+  group: string
   failures: number
   connectedAtMs: number | undefined
   cancelTimer: CancelTimer | undefined
@@ -48,6 +52,7 @@ export class Redialer {
     const target: Target = {
       peer,
       address,
+      group: addressGroupOf(multiaddr(address)).name,
       failures: 0,
       connectedAtMs: undefined,
       cancelTimer: undefined,
@@ -59,6 +64,12 @@ export class Redialer {
 
   keeps(peer: PeerId): boolean {
     for (const target of this.#targets.values()) if (target.peer === peer) return true
+    return false
+  }
+
+  /** Is one of them looked for in this address group? */
+  keepsGroup(group: string): boolean {
+    for (const target of this.#targets.values()) if (target.group === group) return true
     return false
   }
 
@@ -75,10 +86,12 @@ export class Redialer {
     }
   }
 
-  peerConnected(peer: PeerId): void {
+  peerConnected(peer: PeerId, group: string): void {
     const nowMs = this.#dependencies.clock.monotonicMs()
     for (const target of this.#targets.values()) {
-      if (target.peer === peer) target.connectedAtMs = nowMs
+      if (target.peer !== peer) continue
+      target.connectedAtMs = nowMs
+      target.group = group
     }
   }
 

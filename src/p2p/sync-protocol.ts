@@ -1,27 +1,35 @@
 /**
  * One question, one answer: each request is a stream of its own. The asker sends one frame and
  * closes its side; the answerer sends one frame, `status (u8) ‖ answer`, and closes. Status 0 is
- * an answer, 1 a refusal with nothing behind it. Both sides bound the number under way.
+ * an answer, 1 a refusal with nothing behind it. Both sides bound the number under way; of those that
+ * are served some are kept free for trusted peers, and whoever asks for much waits for its answers.
  */
 
 import type { Stream } from '@libp2p/interface'
 import { concatBytes } from '../primitives/bytes.ts'
-import type { Logger, PeerId, Timers } from '../runtime/runtime.ts'
+import type { Clock, Logger, PeerId, Timers } from '../runtime/runtime.ts'
 import { type Deadline, DeadlineError, startDeadline } from './deadline.ts'
 import { encodeFrames } from './frame.ts'
 import { closeWriting, receiveFrames } from './inbound-stream.ts'
 import { MAX_ANSWER_BYTES, MAX_QUESTION_BYTES } from './limits.ts'
+import type { NetworkCounters } from './network-counters.ts'
 import { RequestError } from './request-error.ts'
+import type { TokenBucket } from './token-bucket.ts'
 
 const ANSWERED = 0
 const REFUSED = 1
 const REFUSAL = Uint8Array.of(REFUSED)
 
+/** So many bytes of an answer cost as much as a question. */
+const BYTES_PER_TOKEN = 64 * 1024
+
 type RequestHandler = (from: PeerId, question: Uint8Array) => Promise<Uint8Array>
 
 export interface SyncProtocolOptions {
   readonly requestsPerPeer: number
+  readonly requestsPerObserver: number
   readonly requestsServed: number
+  readonly requestsServedToObservers: number
   readonly serveTimeoutMs: number
 }
 
@@ -30,6 +38,12 @@ export interface SyncProtocolDependencies {
   readonly open: (peer: PeerId, signal: AbortSignal) => Promise<Stream> | undefined
   /** The peer broke the protocol. */
   readonly punish: (peer: PeerId, reason: string) => void
+  /** Is it a peer for which answers are kept free? */
+  readonly isTrusted: (peer: PeerId) => boolean
+  /** What limits the answers to a peer; undefined when it has gone. */
+  readonly answersOf: (peer: PeerId) => TokenBucket | undefined
+  readonly counters: NetworkCounters
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: Logger
 }
@@ -40,6 +54,7 @@ export class SyncProtocol {
   readonly #asking = new PeerCounter()
   readonly #serving = new PeerCounter()
   readonly #deadlines = new Set<Deadline>()
+  #servingObservers = 0
   #handler: RequestHandler | undefined
   #stopped = false
 
@@ -129,15 +144,15 @@ export class SyncProtocol {
   serve(peer: PeerId, stream: Stream): void {
     // Its close event has passed already.
     if (stream.status !== 'open') return
-    const isBusy =
-      this.#serving.total >= this.#options.requestsServed ||
-      this.#serving.of(peer) >= this.#options.requestsPerPeer
-    if (this.#stopped || isBusy) {
+    if (this.#stopped || this.#isBusyFor(peer)) {
+      this.#dependencies.counters.count('requestsDeclined')
       stream.abort(new RequestError('busy', 'too many requests under way'))
       return
     }
     const deadline = this.#startDeadline(this.#options.serveTimeoutMs)
     this.#serving.add(peer, 1)
+    const isTrusted = this.#dependencies.isTrusted(peer)
+    if (!isTrusted) this.#servingObservers += 1
     const onAbort = (): void => stream.abort(abortReason(deadline.signal))
     deadline.signal.addEventListener('abort', onAbort, { once: true })
     let isAsked = false
@@ -156,8 +171,20 @@ export class SyncProtocol {
     })
     stream.addEventListener('close', () => {
       this.#serving.add(peer, -1)
+      if (!isTrusted) this.#servingObservers -= 1
       this.#endDeadline(deadline)
     })
+  }
+
+  #isBusyFor(peer: PeerId): boolean {
+    const options = this.#options
+    if (this.#serving.total >= options.requestsServed) return true
+    const underWay = this.#serving.of(peer)
+    if (this.#dependencies.isTrusted(peer)) return underWay >= options.requestsPerPeer
+    return (
+      underWay >= options.requestsPerObserver ||
+      this.#servingObservers >= options.requestsServedToObservers
+    )
   }
 
   async #answer(
@@ -166,13 +193,18 @@ export class SyncProtocol {
     question: Uint8Array,
     signal: AbortSignal,
   ): Promise<void> {
-    const { log } = this.#dependencies
+    const { answersOf, clock, counters, log } = this.#dependencies
     let answer: Uint8Array = REFUSAL
     try {
+      await this.#waitForTurn(peer, signal)
+      // It may have given up waiting.
+      if (stream.status !== 'open') return
       if (this.#handler !== undefined) {
         const body = await this.#handler(peer, question)
         if (body.length <= MAX_ANSWER_BYTES) answer = concatBytes(Uint8Array.of(ANSWERED), body)
         else log.error({ bytes: body.length }, 'sync answer too long, not sent')
+        counters.count('requestsServed')
+        answersOf(peer)?.charge(clock.monotonicMs(), answer.length / BYTES_PER_TOKEN)
       }
     } catch (cause) {
       log.debug({ peer, error: String(cause) }, 'request declined')
@@ -185,6 +217,27 @@ export class SyncProtocol {
       log.debug({ peer, error: String(cause) }, 'answer not sent')
       stream.abort(new RequestError('not-connected', 'answer not sent', { cause }))
     }
+  }
+
+  /** Resolves when the peer has used up what it was owed, or when its time is over. */
+  async #waitForTurn(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const { answersOf, clock, counters, timers } = this.#dependencies
+    const answers = answersOf(peer)
+    const waitMs = answers?.waitMs(clock.monotonicMs()) ?? 0
+    answers?.charge(clock.monotonicMs(), 1)
+    if (waitMs === 0) return
+    counters.count('requestsDelayed')
+    await new Promise<void>((resolve) => {
+      const cancel = timers.after(waitMs, resolve)
+      signal.addEventListener(
+        'abort',
+        () => {
+          cancel()
+          resolve()
+        },
+        { once: true },
+      )
+    })
   }
 
   #startDeadline(delayMs: number): Deadline {

@@ -105,13 +105,26 @@ export interface Network {
   /** Closes the connections to a peer that misbehaves, and refuses it for a while. */
   disconnect(peer: PeerId, reason: string): void
 
-  /** Queues a frame for a peer; false when it is not connected or its bounded queue is full. */
-  send(peer: PeerId, channel: Channel, frame: Uint8Array): boolean
+  /**
+   * Of a peer that has proved who it is: until then only short frames of it are taken in, and when
+   * there are too many peers its connection may be closed. Ends with its connection.
+   */
+  setTrusted(peer: PeerId, isTrusted: boolean): void
+
+  /**
+   * Queues a frame for a peer; false when it is not connected or its bounded queue is full. An earlier
+   * frame with the same `replaces` that still waits is dropped.
+   */
+  send(peer: PeerId, channel: Channel, frame: Uint8Array, replaces?: string): boolean
   onFrame(channel: Channel, handler: (from: PeerId, frame: Uint8Array) => void): void
 
   /** Publishes on a topic; false when nobody received it. */
   publish(topic: Topic, payload: Uint8Array): Promise<boolean>
-  onGossip(topic: Topic, handler: (from: PeerId, payload: Uint8Array) => GossipVerdict): void
+  /** A verdict may take its time; the message is passed on after it. */
+  onGossip(
+    topic: Topic,
+    handler: (from: PeerId, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>,
+  ): void
 
   /** One question, one answer (block sync). Rejects with RequestError on timeout or refusal. */
   request(peer: PeerId, question: Uint8Array, timeoutMs: number): Promise<Uint8Array>

@@ -1,231 +1,259 @@
 /**
  * A simulated federation agreeing on counter blocks. One seed decides everything: faults for a
- * while, then the network heals and everything that should finish must finish, then quiet, in which
- * nothing may happen. Same seed, same run.
+ * while, then the world heals (or a quorum of it does) and everything that should finish must finish,
+ * then quiet, in which nothing may happen. Same seed, same run.
  */
 
-import type { ConsensusBlock } from '../consensus/block.ts'
-import { faultTolerance } from '../consensus/quorum.ts'
-import { type AdversaryKind, createMisbehaviour } from './adversaries.ts'
-import { Checkers, InvariantViolation } from './checkers.ts'
+import { isWellFormedStatement, voteDigest } from '../consensus/votes.ts'
+import { assert } from '../primitives/assert.ts'
+import type { AdversaryTools } from './adversaries/adversary.ts'
+import { type AdversaryKind, createAdversary } from './adversaries/create-adversary.ts'
+import { Checkers } from './checkers/checkers.ts'
 import { fakeContext } from './fake-signatures.ts'
-import { type NetworkFaults, PacketNetwork } from './packet-network.ts'
+import { FaultSchedule } from './fault-schedule.ts'
+import { LATENCY_PROFILES, type LatencyProfile } from './latency-profiles.ts'
+import { type NodeObserver, ObserverGroup } from './node-observer.ts'
+import { PacketNetwork } from './packet-network.ts'
 import { createSeededRandom, type SeededRandom } from './seeded-random.ts'
+import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedNode } from './simulated-node.ts'
+import { ALL_FAULTS, type SimulationOptions, type SimulationResult } from './simulation-options.ts'
+import { castRoles, type Roles } from './simulation-roles.ts'
+import { SimulationTrace } from './simulation-trace.ts'
 import { VirtualTime } from './virtual-time.ts'
 
-export interface SimulationOptions {
+/** A promise was broken. The message says which, where, and in which run. */
+export class InvariantViolation extends Error {
+  override readonly name = 'InvariantViolation'
   readonly seed: number
-  readonly validators: number
-  /** Length of the faulty phase, virtual milliseconds. */
-  readonly faultyMs: number
-  readonly transactions: number
-  /** How many Byzantine validators; at most f unless agreement is meant to break. */
-  readonly byzantine?: number
-  readonly crashes?: boolean
-  /** Default true: trouble on the network during the faulty phase. */
-  readonly networkFaults?: boolean
+  readonly violations: readonly string[]
+
+  constructor(options: SimulationOptions, violations: readonly string[]) {
+    super(
+      `seed ${options.seed}, ${options.validators} validators: ${violations.slice(0, 3).join('; ')}`,
+    )
+    this.seed = options.seed
+    this.violations = violations
+  }
 }
 
-export interface SimulationResult {
-  readonly height: number
-  readonly evidence: number
-  readonly crashes: number
-  readonly tips: readonly (ConsensusBlock | undefined)[]
-  readonly votes: number
-}
-
-/** After healing, everything must be final within this. */
-const HEAL_MS = 30_000
-const QUIET_MS = 3_000
 const MIN_BLOCK_INTERVAL_MS = 50
-const CALM: NetworkFaults = { latencyMs: [1, 10], loss: 0, duplication: 0, straggling: 0 }
-const ADVERSARIES: readonly AdversaryKind[] = [
-  'silent',
-  'equivocator',
-  'splitter',
-  'withholder',
-  'usurper',
-]
-const SELECTIVE_LABELS = [
-  'propose',
-  'vote/notarize',
-  'vote/nullify',
-  'vote/finalize',
-  'enter',
-  'status',
-  'block',
-] as const
+/** After healing, everything must be final within this, and calm soon after. */
+const HEAL_MS = { lan: 30_000, wan: 120_000, slow: 120_000 } as const
+const SETTLE_MS = { lan: 5_000, wan: 20_000, slow: 20_000 } as const
+const QUIET_MS = 3_000
+/** Between two looks at whether everything is final. */
+const LOOK_MS = 250
+/** How often an adversary speaks unasked. */
+const SPEAK_MS = 150
+/** Chance that a fresh block cannot be judged yet. */
+const HESITATION = 0.05
 
 class ConsensusSimulation {
   readonly time = new VirtualTime()
   readonly random: SeededRandom
   readonly context: ReturnType<typeof fakeContext>
-  readonly checkers: Checkers
+  readonly profile: LatencyProfile
   readonly network: PacketNetwork
-  readonly nodes: readonly SimulatedNode[]
-  readonly silent = new Set<number>()
-  crashes = 0
+  readonly nodes: SimulatedNode[] = []
+  readonly #checkers: Checkers
+  readonly #faults: FaultSchedule
+  readonly #roles: Roles
+  readonly #started = new Set<SimulatedNode>()
   readonly #options: SimulationOptions
+  readonly #trace: SimulationTrace | undefined
 
-  constructor(options: SimulationOptions) {
+  constructor(options: SimulationOptions, write?: (line: string) => void) {
     this.#options = options
-    const { validators } = options
+    const { validators, faults = ALL_FAULTS } = options
+    this.profile = LATENCY_PROFILES[options.profile ?? 'lan']
     this.random = createSeededRandom(options.seed)
+    const { random } = this
     this.context = fakeContext(validators)
-    const indexes = this.random.shuffle(Array.from({ length: validators }, (_, i) => i))
-    const byzantine = new Set(indexes.slice(0, options.byzantine ?? faultTolerance(validators)))
-    this.checkers = new Checkers(this.context, byzantine)
-    this.network = new PacketNetwork(CALM, this, (packet) => this.nodes[packet.to]?.receive(packet))
-    this.nodes = Array.from(
-      { length: validators },
-      (_, index) =>
-        new SimulatedNode(index, {
-          time: this.time,
-          random: this.random,
-          context: this.context,
-          observer: this.checkers,
-          minBlockIntervalMs: MIN_BLOCK_INTERVAL_MS,
-          send: (packet) => this.network.send(packet),
-        }),
+    this.#roles = castRoles(options, random)
+    const { byzantine, twins } = this.#roles
+    const nowMs = (): number => this.time.nowMs
+    this.#trace = write === undefined ? undefined : new SimulationTrace(nowMs, write)
+    const honest = { context: this.context, byzantine: new Set(byzantine.keys()), nowMs }
+    this.#checkers = new Checkers({ ...honest, growths: this.profile.growths })
+    this.network = new PacketNetwork(this.profile, this, (packet) => {
+      const from = this.nodes[packet.from]
+      if (from !== undefined) this.nodes[packet.to]?.receive(packet, from.index)
+    })
+    this.#faults = new FaultSchedule(
+      {
+        time: this.time,
+        random,
+        network: this.network,
+        profile: this.profile,
+        running: () => [...this.#started],
+        places: validators + twins.size,
+      },
+      faults,
     )
-    for (const index of byzantine) this.#corrupt(index)
+    for (let index = 0; index < validators; index++) this.#addNode(index, index)
+    for (const [index, place] of twins) this.#addNode(place, index)
+    for (const [index, kind] of byzantine) this.#corrupt(index, kind)
   }
 
-  #corrupt(index: number): void {
-    const kind = this.random.pick(ADVERSARIES)
-    const node = this.nodes[index]
-    if (kind === 'silent') this.silent.add(index)
-    else if (node !== undefined) {
-      node.misbehaviour = createMisbehaviour(kind, index, this.context, this.random)
+  #addNode(place: number, index: number): void {
+    const { time, random, context } = this
+    const isSkewed = (this.#options.faults ?? ALL_FAULTS).clocks
+    const clock = new SimulatedClock(time, {
+      rate: isSkewed ? random.between(0.97, 1.03) : 1,
+      startMs: isSkewed ? random.between(0, 1_000_000) : 0,
+    })
+    const calm = this.#options.faults?.network === false
+    const node = new SimulatedNode(place, index, clock, {
+      time,
+      random,
+      context,
+      observer: this.#observer(),
+      timings: this.profile.timings,
+      minBlockIntervalMs: MIN_BLOCK_INTERVAL_MS,
+      relays: this.#options.seed % 2 === 0,
+      hesitation: calm ? 0 : HESITATION,
+      placesOf: (from, validator) => this.#placesOf(from, validator),
+      send: (packet) => this.network.send(packet),
+    })
+    this.nodes.push(node)
+  }
+
+  #observer(): NodeObserver {
+    const trace = this.#trace
+    const { observer } = this.#checkers
+    return trace === undefined ? observer : new ObserverGroup([trace, observer])
+  }
+
+  /** Of twins, a peer sees one, or the other, or both: always the same. */
+  #placesOf(from: number, validator: number): readonly number[] {
+    const twin = this.#roles.twins.get(validator)
+    if (twin === undefined) return [validator]
+    const seen = (from + this.#options.seed) % 3
+    if (seen === 2) return [validator, twin]
+    return [seen === 0 ? validator : twin]
+  }
+
+  #corrupt(index: number, kind: AdversaryKind): void {
+    const { context, random } = this
+    const tools: AdversaryTools = {
+      self: index,
+      validators: this.#options.validators,
+      random,
+      vote: (statement) => {
+        assert(isWellFormedStatement(statement), 'an adversary signs nonsense')
+        return { ...statement, signer: index, signature: context.sign(index, statement) }
+      },
+      voteOfEpoch: (epoch, statement) => {
+        const digest = voteDigest({ ...context, epoch }, statement)
+        return { ...statement, signer: index, signature: context.signDigest(index, digest) }
+      },
+      place: () => this.nodes[index]?.core?.snapshot(),
+    }
+    for (const node of this.nodes) {
+      if (node.index !== index) continue
+      node.adversary = createAdversary(kind, tools)
+      if (node.adversary.speak !== undefined) this.#letSpeak(node)
     }
   }
 
-  get #running(): SimulatedNode[] {
-    return this.nodes.filter((node) => !this.silent.has(node.index))
+  #letSpeak(node: SimulatedNode): void {
+    this.time.after(this.random.between(0.5, 1.5) * SPEAK_MS, () => {
+      if (node.core !== undefined) {
+        for (const { to, message } of node.adversary?.speak?.() ?? []) node.say(to, message)
+      }
+      this.#letSpeak(node)
+    })
   }
 
-  get #honest(): SimulatedNode[] {
+  #start(node: SimulatedNode): void {
+    if (this.#started.has(node)) return
+    this.#started.add(node)
+    node.start()
+  }
+
+  /** The honest nodes that must work in the end. */
+  get #working(): SimulatedNode[] {
     return this.nodes.filter(
-      (node) => node.misbehaviour === undefined && !this.silent.has(node.index),
+      (node) => !this.#roles.byzantine.has(node.index) && !this.#roles.lost.has(node.index),
     )
   }
 
   run(): SimulationResult {
-    for (const node of this.#running) node.start()
-    this.#scheduleTransactions()
-    this.#scheduleFaults()
-    this.time.runUntil(this.#options.faultyMs)
-    this.#heal()
-    this.time.runUntil(this.#options.faultyMs + HEAL_MS)
-    this.#checkFinished()
-    this.#checkQuiet()
-    this.checkers.checkFormability()
-    this.#report()
-    return {
-      height: this.checkers.height,
-      evidence: this.checkers.evidenceCount,
-      crashes: this.crashes,
-      tips: this.nodes.map((node) => node.disk.decided.at(-1)?.block),
-      votes: this.checkers.votesReleased,
+    const { faultyMs, profile = 'lan' } = this.#options
+    for (const node of this.nodes) {
+      const presence = node.adversary?.presence
+      if (presence === 'late') {
+        this.time.after(this.random.between(0.4, 1) * faultyMs, () => this.#start(node))
+      } else if (presence !== 'never') this.#start(node)
     }
+    this.#scheduleTransactions()
+    this.#faults.schedule(faultyMs)
+    this.time.runUntil(faultyMs)
+
+    this.#trace?.note(`--- heals (${this.#roles.mode}) ---`)
+    this.#faults.heal()
+    for (const node of this.nodes) {
+      if (this.#roles.lost.has(node.index)) this.#faults.breakForGood(node)
+    }
+    const { recovery, validBlocks, voteRules } = this.#checkers
+    recovery.heal(this.#working)
+    const recoveryMs = this.#waitUntilFinal(HEAL_MS[profile])
+    this.time.runUntil(this.time.nowMs + SETTLE_MS[profile])
+    // An adversary may just have brought back a transaction that crashes had lost.
+    this.#waitUntilFinal(HEAL_MS[profile])
+    this.#trace?.note('--- quiet ---')
+    recovery.checkLevel()
+    this.time.runUntil(this.time.nowMs + QUIET_MS)
+    this.#checkers.finish()
+    const { violations } = this.#checkers
+    if (violations.length > 0) throw new InvariantViolation(this.#options, violations)
+    return {
+      height: validBlocks.height,
+      emptyBlocks: validBlocks.empty,
+      evidence: voteRules.accusations,
+      crashes: this.#faults.crashes,
+      diskErrors: this.#faults.diskErrors,
+      votes: voteRules.said.size,
+      packets: this.network.packets,
+      adversaries: [...this.#roles.byzantine.values()],
+      mode: this.#roles.mode,
+      recoveryMs,
+      recoveryViews: recovery.views,
+      virtualMs: this.time.nowMs,
+      tips: this.nodes.map((node) => node.disk.decided.at(-1)?.block),
+    }
+  }
+
+  #waitUntilFinal(mostMs: number): number {
+    const fromMs = this.time.nowMs
+    const isFinal = (): boolean => {
+      const heights = this.#working.map((node) => node.disk.decided.length)
+      const isLevel = Math.max(...heights) === Math.min(...heights)
+      return isLevel && this.#working.every((node) => node.ledger.mempool.size === 0)
+    }
+    do this.time.runUntil(this.time.nowMs + LOOK_MS)
+    while (!isFinal() && this.time.nowMs < fromMs + mostMs)
+    return this.time.nowMs - fromMs
   }
 
   #scheduleTransactions(): void {
+    const honest = this.nodes.filter((node) => !this.#roles.byzantine.has(node.index))
     for (let i = 0; i < this.#options.transactions; i++) {
-      this.time.after(this.random.between(0, this.#options.faultyMs), () =>
-        this.random.pick(this.#honest).submit(i),
-      )
-    }
-  }
-
-  /** A new kind of trouble every second or so. */
-  #scheduleFaults(): void {
-    if (this.#options.networkFaults === false) return
-    for (let atMs = 0; atMs < this.#options.faultyMs; atMs += this.random.between(400, 1_500)) {
-      this.time.after(atMs, () => this.#trouble())
-    }
-  }
-
-  #trouble(): void {
-    const { random } = this
-    this.network.mend()
-    const faults = {
-      latencyMs: [1, random.between(2, 60)] as const,
-      loss: random.chance(0.5) ? random.between(0, 0.3) : 0,
-      duplication: random.between(0, 0.1),
-      straggling: random.between(0, 0.1),
-    }
-    const label = random.pick(SELECTIVE_LABELS)
-    this.network.faults = random.chance(0.4)
-      ? { ...faults, selective: { label, loss: 0.85 } }
-      : faults
-    if (random.chance(0.25)) this.#divide()
-    if (random.chance(0.2)) {
-      this.network.cut(random.below(this.nodes.length), random.below(this.nodes.length))
-    }
-    if (this.#options.crashes !== false && random.chance(0.35)) this.#crashSome()
-  }
-
-  #divide(): void {
-    const shuffled = this.random.shuffle(this.nodes.map((node) => node.index))
-    const size = 1 + this.random.below(shuffled.length - 1)
-    this.network.partition(shuffled.slice(0, size), shuffled.slice(size))
-  }
-
-  #crashSome(): void {
-    const { random } = this
-    const victims = random.chance(0.3) ? this.#running : [random.pick(this.#running)]
-    for (const node of victims) {
-      this.time.after(random.between(0, 50), () => {
-        if (node.core === undefined) return
-        node.crash()
-        this.crashes++
-        this.time.after(random.between(1, 800), () => node.start())
+      this.time.after(this.random.between(0, this.#options.faultyMs), () => {
+        if (honest.length > 0) this.random.pick(honest).submit(i)
       })
     }
   }
-
-  #heal(): void {
-    this.network.mend()
-    this.network.faults = CALM
-  }
-
-  #checkFinished(): void {
-    const heights = this.#honest.map((node) => node.disk.decided.length)
-    if (Math.max(...heights) - Math.min(...heights) > 1) {
-      this.checkers.violations.push(`not level after healing: heights ${heights.join(' ')}`)
-    }
-    for (const node of this.#honest) {
-      if (node.mempool.size > 0) {
-        this.checkers.violations.push(
-          `node ${node.index} still holds ${node.mempool.size} transactions at ${heights.join(' ')}`,
-        )
-      }
-    }
-  }
-
-  /** Idle: no blocks and no votes, however often they say hello. */
-  #checkQuiet(): void {
-    const { height, votesReleased } = this.checkers
-    this.time.runUntil(this.time.nowMs + QUIET_MS)
-    if (this.checkers.height !== height) this.checkers.violations.push('an idle chain made blocks')
-    if (this.checkers.votesReleased !== votesReleased) {
-      this.checkers.violations.push('an idle chain voted')
-    }
-  }
-
-  #report(): void {
-    const { violations } = this.checkers
-    if (violations.length === 0) return
-    const { seed, validators } = this.#options
-    throw new InvariantViolation(
-      `seed ${seed}, ${validators} validators: ${violations.slice(0, 5).join('; ')}`,
-    )
-  }
 }
 
-/** @throws InvariantViolation, naming the seed. */
-export function simulateConsensus(options: SimulationOptions): SimulationResult {
-  return new ConsensusSimulation(options).run()
+/**
+ * One run. `write`: gets the trace, line by line. @throws InvariantViolation, naming the seed;
+ * AssertionError where a node's own checks find the mistake first.
+ */
+export function simulateConsensus(
+  options: SimulationOptions,
+  write?: (line: string) => void,
+): SimulationResult {
+  return new ConsensusSimulation(options, write).run()
 }

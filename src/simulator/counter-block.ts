@@ -1,6 +1,7 @@
 /**
- * The simulator's blocks: header facts and a list of transaction numbers. A transaction may be final
- * once; that is the whole of hard validity.
+ * The simulator's blocks: header facts, a time, and a list of transaction numbers. Hard validity is
+ * that a transaction is final once and that times rise; soft validity, that the time is not too far
+ * ahead of the own clock.
  */
 
 import type { ConsensusBlock } from '../consensus/block.ts'
@@ -14,6 +15,7 @@ import {
 import { sha256d } from '../primitives/sha256.ts'
 
 export interface CounterBlock extends ConsensusBlock {
+  readonly timeMs: number
   readonly transactions: readonly number[]
 }
 
@@ -25,15 +27,19 @@ export function makeCounterBlock(
     readonly view: number
     readonly proposer: number
     readonly parentHash: BlockHash
+    /** Of the proposer's wall clock; default 0. */
+    readonly timeMs?: number
   },
   transactions: readonly number[],
 ): CounterBlock {
+  const { height, view, proposer, parentHash, timeMs = 0 } = facts
   const bytes = encodeWith((writer) => {
-    writer.safeU64(facts.height).u32(facts.view).u16(facts.proposer)
-    writeReversed(writer, facts.parentHash)
+    writer.safeU64(height).u32(view).u16(proposer).safeU64(timeMs)
+    writeReversed(writer, parentHash)
     writer.list(transactions, (out, transaction) => out.u32(transaction))
   })
-  return { ...facts, transactions, bytes, hash: blockHashFromBytes(sha256d(bytes)) }
+  const hash = blockHashFromBytes(sha256d(bytes))
+  return { height, view, proposer, parentHash, timeMs, transactions, bytes, hash }
 }
 
 export function openCounterBlock(bytes: Uint8Array): CounterBlock | undefined {
@@ -42,6 +48,7 @@ export function openCounterBlock(bytes: Uint8Array): CounterBlock | undefined {
       height: reader.safeU64(),
       view: reader.u32(),
       proposer: reader.u16(),
+      timeMs: reader.safeU64(),
       parentHash: readBlockHash(reader),
       transactions: reader.list(MAX_TRANSACTIONS, (item) => item.u32()),
       bytes,

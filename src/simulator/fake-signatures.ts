@@ -4,6 +4,7 @@
  */
 
 import { type Statement, type VoteContext, voteDigest } from '../consensus/votes.ts'
+import { present } from '../primitives/assert.ts'
 import { concatBytes, equalBytes } from '../primitives/bytes.ts'
 import {
   hash32FromBytes,
@@ -23,8 +24,9 @@ export function fakeSignature(key: XOnlyKey, message: Uint8Array): Uint8Array {
 }
 
 /** A context whose votes are checked against the stand-ins. */
-export function fakeContext(validatorCount: number): VoteContext & { sign: FakeSigner } {
+export function fakeContext(validatorCount: number): VoteContext & FakeSigners {
   const validators = Array.from({ length: validatorCount }, (_, i) => fakeKey(i))
+  const keyOf = (signer: number): XOnlyKey => present(validators[signer], 'simulated key')
   const context: VoteContext = {
     chainId: hash32FromBytes(taggedHash('causeway/simulated-chain')),
     epoch: 0,
@@ -34,9 +36,13 @@ export function fakeContext(validatorCount: number): VoteContext & { sign: FakeS
   }
   return {
     ...context,
-    sign: (signer, statement) => fakeSignature(fakeKey(signer), voteDigest(context, statement)),
+    sign: (signer, statement) => fakeSignature(keyOf(signer), voteDigest(context, statement)),
+    signDigest: (signer, digest) => fakeSignature(keyOf(signer), digest),
   }
 }
 
-/** Signature of validator `signer` on a statement. */
-export type FakeSigner = (signer: number, statement: Statement) => Uint8Array
+/** Signatures of validator `signer`. */
+export interface FakeSigners {
+  readonly sign: (signer: number, statement: Statement) => Uint8Array
+  readonly signDigest: (signer: number, digest: Uint8Array) => Uint8Array
+}

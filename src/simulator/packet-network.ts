@@ -4,10 +4,12 @@
  * finds faults which uniform loss does not.
  */
 
+import type { LatencyProfile } from './latency-profiles.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface Packet {
+  /** Places, not validators: a validator's key may be in two places. */
   readonly from: number
   readonly to: number
   /** Message kind, for selective loss: "propose", "vote/finalize", "sync-answer" … */
@@ -15,9 +17,10 @@ export interface Packet {
   readonly bytes: Uint8Array
 }
 
-/** Probabilities per packet; milliseconds. */
+/** What comes on top of the profile's delays. Probabilities per packet; milliseconds. */
 export interface NetworkFaults {
-  readonly latencyMs: readonly [least: number, most: number]
+  /** Up to this much later. */
+  readonly extraMs: number
   readonly loss: number
   readonly duplication: number
   /** Chance of a delay ten times as long, which reorders. */
@@ -26,19 +29,23 @@ export interface NetworkFaults {
   readonly selective?: { readonly label: string; readonly loss: number }
 }
 
+export const CALM: NetworkFaults = { extraMs: 0, loss: 0, duplication: 0, straggling: 0 }
+
 export class PacketNetwork {
-  faults: NetworkFaults
+  faults: NetworkFaults = CALM
+  packets = 0
   readonly #cuts = new Set<string>()
+  readonly #profile: LatencyProfile
   readonly #time: VirtualTime
   readonly #random: SeededRandom
   readonly #deliver: (packet: Packet) => void
 
   constructor(
-    faults: NetworkFaults,
+    profile: LatencyProfile,
     world: { readonly time: VirtualTime; readonly random: SeededRandom },
     deliver: (packet: Packet) => void,
   ) {
-    this.faults = faults
+    this.#profile = profile
     this.#time = world.time
     this.#random = world.random
     this.#deliver = deliver
@@ -66,13 +73,15 @@ export class PacketNetwork {
   send(packet: Packet): void {
     const { faults } = this
     const random = this.#random
+    this.packets++
     const selective = faults.selective
     const isSelected = selective !== undefined && packet.label.startsWith(selective.label)
     if (random.chance(isSelected ? selective.loss : faults.loss)) return
     const copies = random.chance(faults.duplication) ? 2 : 1
     for (let i = 0; i < copies; i++) {
-      const delayMs =
-        random.between(...faults.latencyMs) * (random.chance(faults.straggling) ? 10 : 1)
+      const usualMs =
+        this.#profile.delayMs(packet.from, packet.to, random) + random.between(0, faults.extraMs)
+      const delayMs = usualMs * (random.chance(faults.straggling) ? 10 : 1)
       this.#time.after(delayMs, () => {
         if (!this.#cuts.has(`${packet.from}>${packet.to}`)) this.#deliver(packet)
       })

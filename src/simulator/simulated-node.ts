@@ -1,149 +1,162 @@
 /**
- * One validator on virtual time: the real core, the real codecs on every hop, and the second of the
- * two interpreters of its effects (the other is the node's driver).
+ * One node on virtual time: the real core, the real codecs on every hop, and the second of the two
+ * interpreters of the core's effects (the other is the node's driver). Honest, unless an adversary
+ * sits between it and the network.
  */
 
-import type { ConsensusBlock } from '../consensus/block.ts'
-import { verifyCertificate } from '../consensus/certificate.ts'
-import { LAN_TIMINGS } from '../consensus/config.ts'
+import type { ConsensusTimings } from '../consensus/config.ts'
 import type { Effect, Event, TimerId } from '../consensus/events-and-effects.ts'
 import { decodeMessage, encodeMessage, type Message } from '../consensus/messages.ts'
 import { type Consensus, createConsensus } from '../consensus/step.ts'
-import {
-  decodeDecidedAnswer,
-  decodeDecidedRequest,
-  encodeDecidedAnswer,
-  encodeDecidedRequest,
-  MAX_DECIDED_COUNT,
-} from '../consensus/sync-messages.ts'
 import { verifyMessage } from '../consensus/verify-message.ts'
-import { ByteReader, encodeWith } from '../primitives/codec.ts'
+import type { VoteContext } from '../consensus/votes.ts'
+import { ByteReader, DecodeError, encodeWith } from '../primitives/codec.ts'
 import { ZERO_BLOCK_HASH } from '../primitives/hashes.ts'
-import { makeCounterBlock, openCounterBlock } from './counter-block.ts'
-import type { fakeContext } from './fake-signatures.ts'
+import type { Adversary } from './adversaries/adversary.ts'
+import { openCounterBlock } from './counter-block.ts'
+import type { FakeSigners } from './fake-signatures.ts'
+import type { NodeObserver } from './node-observer.ts'
+import { NodeSync } from './node-sync.ts'
 import type { Packet } from './packet-network.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
+import { SimulatedLedger } from './simulated-ledger.ts'
 import type { VirtualTime } from './virtual-time.ts'
-
-/** What a node shows to the checkers, as it happens. */
-export interface NodeObserver {
-  /** A message leaves the node. */
-  released(node: SimulatedNode, message: Message): void
-  committed(node: SimulatedNode, effect: Extract<Effect, { kind: 'commit' }>): void
-  evidence(node: SimulatedNode, effect: Extract<Effect, { kind: 'evidence' }>): void
-  halted(node: SimulatedNode, reason: string): void
-}
-
-/** Turns what a node would send to one peer into what it sends instead. */
-export type Misbehaviour = (message: Message, to: number) => readonly Message[]
 
 export interface NodeWorld {
   readonly time: VirtualTime
   readonly random: SeededRandom
-  readonly context: ReturnType<typeof fakeContext>
+  readonly context: VoteContext & FakeSigners
   readonly observer: NodeObserver
+  readonly timings: ConsensusTimings
   readonly minBlockIntervalMs: number
-  readonly send: (packet: Packet) => void
+  /** Tell the others of a new transaction at once, as the relay does. */
+  readonly relays: boolean
+  /** Chance that a fresh block cannot be judged yet. */
+  readonly hesitation: number
+  /** Where a validator's packets from a place go: twins share a name. */
+  placesOf(from: number, validator: number): readonly number[]
+  send(packet: Packet): void
 }
 
-/** Transactions in one block. */
-const BLOCK_TRANSACTIONS = 50
+/** Transactions in one message. */
 const SHARED_TRANSACTIONS = 100
 
 export class SimulatedNode {
-  readonly disk: SimulatedDisk
+  /** Which validator it is. */
   readonly index: number
-  misbehaviour: Misbehaviour | undefined
-  /** Undefined while crashed. */
+  /** Where it is: another one than its index for a twin. */
+  readonly place: number
+  readonly disk: SimulatedDisk
+  readonly clock: SimulatedClock
+  adversary: Adversary | undefined
+  /** Undefined while it does not run. */
   core: Consensus | undefined
-  /** Transactions waiting; lost in a crash. */
-  mempool = new Set<number>()
-  #included = new Set<number>()
-  #appliedHeight = 0
-  /** Questions about a state that earlier commits are not yet in. */
-  #waiting: (() => void)[] = []
-  #syncQueue: { block: ConsensusBlock; certificate: Parameters<typeof verifyCertificate>[0] }[] = []
+  ledger = new SimulatedLedger([])
+  readonly sync: NodeSync
   readonly #timers = new Map<TimerId, number>()
   #timerSequence = 0
   #incarnation = 0
   readonly #world: NodeWorld
 
-  constructor(index: number, world: NodeWorld) {
+  constructor(place: number, index: number, clock: SimulatedClock, world: NodeWorld) {
+    this.place = place
     this.index = index
+    this.clock = clock
     this.#world = world
     this.disk = new SimulatedDisk(world)
-  }
-
-  get #validatorCount(): number {
-    return this.#world.context.validators.length
+    this.disk.onError = (error) => this.#end(`the disk fails: ${error}`)
+    this.sync = new NodeSync(this, {
+      context: world.context,
+      send: (to, label, bytes) => this.#put(to, label, bytes),
+    })
   }
 
   /** First undecided height and the hash before it, as the disk has them. */
   start(): void {
-    const { decided } = this.disk
-    const last = decided.at(-1)?.block
-    this.#appliedHeight = last?.height ?? 0
-    this.#included = new Set(
-      decided.flatMap(({ block }) => openCounterBlock(block.bytes)?.transactions ?? []),
-    )
-    const { context, minBlockIntervalMs } = this.#world
+    const last = this.disk.decided.at(-1)?.block
+    this.ledger = new SimulatedLedger(this.disk.decided.map(({ block }) => block))
+    const { context, minBlockIntervalMs, timings, observer } = this.#world
     this.core = createConsensus(
       {
         chainId: context.chainId,
         validatorSet: { epoch: context.epoch, keys: context.validators },
         self: this.index,
-        height: this.#appliedHeight + 1,
+        height: this.ledger.height + 1,
         parentHash: last?.hash ?? ZERO_BLOCK_HASH,
         voteFromHeight: 0,
         minBlockIntervalMs,
-        timings: LAN_TIMINGS,
+        timings,
       },
       { sign: (statement) => context.sign(this.index, statement), openBlock: openCounterBlock },
     )
-    this.#step({ kind: 'start', records: this.disk.records() })
+    observer.started?.(this)
+    this.step({ kind: 'start', records: this.disk.open() })
   }
 
-  /** Loses everything but the synced part of the disk. */
+  /** kill -9 and a power failure at once: everything but the synced part of the disk is gone. */
   crash(): void {
+    this.#end('killed')
+  }
+
+  #end(why: string): void {
     this.core = undefined
     this.#incarnation++
-    this.mempool.clear()
-    this.#waiting = []
-    this.#syncQueue = []
+    this.sync.reset()
     this.#timers.clear()
     this.disk.crash()
+    this.#world.observer.stopped?.(this, why)
   }
 
   submit(transaction: number): void {
-    if (this.core === undefined || this.mempool.has(transaction)) return
-    if (this.#included.has(transaction)) return
-    this.mempool.add(transaction)
-    this.#step({ kind: 'work', present: true })
+    if (!this.#admit(transaction) || !this.#world.relays) return
+    this.#transmit(transactionsMessage([transaction]), this.#others())
   }
 
-  receive(packet: Packet): void {
+  /** Is it new here? */
+  #admit(transaction: number): boolean {
+    const { mempool } = this.ledger
+    if (this.core === undefined || mempool.has(transaction)) return false
+    if (this.ledger.isFinal(transaction)) return false
+    mempool.add(transaction)
+    this.step({ kind: 'work', present: true })
+    return true
+  }
+
+  receive(packet: Packet, from: number): void {
     const { core } = this
     if (core === undefined) return
-    if (packet.label === 'sync-request') return this.#answerSync(packet)
-    if (packet.label === 'sync-answer') return this.#takeSync(packet)
-    const message = decodeMessage(packet.bytes)
+    if (packet.label === 'sync-request') return this.sync.answer(from, packet.bytes, this.adversary)
+    if (packet.label === 'sync-answer') return this.sync.take(packet.bytes)
+    const message = findMessage(packet.bytes)
+    if (message === undefined) return
+    this.adversary?.overhear?.(message)
     if (!core.wants(message) || !verifyMessage(message, this.#world.context, core)) return
     if (message.kind === 'transactions') {
-      for (const bytes of message.transactions) this.submit(new ByteReader(bytes).u32())
+      for (const bytes of message.transactions) {
+        if (bytes.length === 4) this.#admit(new ByteReader(bytes).u32())
+      }
     }
-    this.#step({ kind: 'message', from: packet.from, message })
+    this.step({ kind: 'message', from, message })
   }
 
-  #step(event: Event): void {
-    const effects = this.core?.step(this.#world.time.nowMs, event) ?? []
+  /** The link to a validator is up again. */
+  connect(peer: number): void {
+    if (this.core !== undefined) this.step({ kind: 'connected', peer })
+  }
+
+  step(event: Event): void {
+    if (this.core === undefined) return
+    const effects = this.core.step(this.clock.monotonicMs, event)
+    this.#world.observer.stepped?.(this, event, effects)
     for (const effect of effects) this.#perform(effect)
   }
 
-  /** Runs later, unless the node has crashed meanwhile. */
+  /** Runs later by the own clock, unless the node has ended meanwhile. */
   #later(delayMs: number, run: () => void): void {
     const incarnation = this.#incarnation
-    this.#world.time.after(delayMs, () => {
+    this.#world.time.after(this.clock.trueDelayMs(delayMs), () => {
       if (incarnation === this.#incarnation) run()
     })
   }
@@ -160,33 +173,44 @@ export class SimulatedNode {
       case 'timer':
         return this.#startTimer(effect)
       case 'validate':
-        return this.#whenApplied(effect.block.height, () => this.#validate(effect))
+        return this.ledger.whenAt(effect.block.height, () => this.#validate(effect))
       case 'build':
-        return this.#whenApplied(effect.height, () => this.#build(effect))
+        return this.ledger.whenAt(effect.height, () => this.#build(effect))
       case 'commit':
         return this.disk.commit(effect, () => this.#apply(effect))
       case 'evidence':
-        return observer.evidence(this, effect)
+        return observer.evidence?.(this, effect)
       case 'share-transactions':
         return this.#shareTransactions()
       case 'catch-up':
-        return this.#requestSync(effect.peer)
+        return this.sync.request(effect.peer)
       case 'halt':
-        return observer.halted(this, effect.reason)
+        return observer.halted?.(this, effect.reason)
     }
   }
 
   #others(): number[] {
-    return Array.from({ length: this.#validatorCount }, (_, i) => i).filter((i) => i !== this.index)
+    return [...this.#world.context.validators.keys()].filter((index) => index !== this.index)
   }
 
   #transmit(message: Message, peers: readonly number[]): void {
-    this.#world.observer.released(this, message)
+    this.#world.observer.released?.(this, message)
+    const { adversary } = this
+    const honest = adversary?.distort === undefined ? encodeMessage(message) : undefined
     for (const to of peers) {
-      for (const sent of this.misbehaviour?.(message, to) ?? [message]) {
-        const label = sent.kind === 'vote' ? `vote/${sent.vote.type}` : sent.kind
-        this.#world.send({ from: this.index, to, label, bytes: encodeMessage(sent) })
-      }
+      if (honest !== undefined) this.#put(to, labelOf(message), honest)
+      else for (const lie of adversary?.distort?.(message, to) ?? []) this.say(to, lie)
+    }
+  }
+
+  /** Puts a message on the wire, whatever the core thinks of it. */
+  say(to: number, message: Message): void {
+    this.#put(to, labelOf(message), encodeMessage(message))
+  }
+
+  #put(to: number, label: string, bytes: Uint8Array): void {
+    for (const place of this.#world.placesOf(this.place, to)) {
+      this.#world.send({ from: this.place, to: place, label, bytes })
     }
   }
 
@@ -196,95 +220,62 @@ export class SimulatedNode {
     const sequence = this.#timerSequence
     this.#timers.set(timer, sequence)
     this.#later(effect.afterMs, () => {
-      if (this.#timers.get(timer) === sequence) this.#step({ kind: 'timer', timer, height, view })
+      if (this.#timers.get(timer) === sequence) this.step({ kind: 'timer', timer, height, view })
     })
-  }
-
-  /** A block is judged, and built, on the state of the height before. */
-  #whenApplied(height: number, run: () => void): void {
-    if (height <= this.#appliedHeight + 1) return run()
-    this.#waiting.push(run)
   }
 
   #validate(effect: Extract<Effect, { kind: 'validate' }>): void {
     const { block, fresh } = effect
-    const transactions = openCounterBlock(block.bytes)?.transactions ?? []
-    const isDuplicate = transactions.some((transaction) => this.#included.has(transaction))
-    const isRepeated = new Set(transactions).size !== transactions.length
-    const verdict = isDuplicate || isRepeated ? 'invalid' : 'valid'
-    const { random } = this.#world
+    const verdict = this.ledger.judge(block, fresh, this.clock.wallMs)
+    const { random, hesitation } = this.#world
     const answer = { kind: 'block-ready' as const, hash: block.hash, fresh }
     // Soft validity may be unknown for a while: an own L1 node that lags behind the others'.
-    if (fresh && verdict === 'valid' && random.chance(0.05)) {
-      this.#later(random.between(0, 2), () => this.#step({ ...answer, verdict: 'pending' }))
-      this.#later(random.between(20, 200), () => this.#step({ ...answer, verdict }))
+    if (fresh && verdict === 'valid' && random.chance(hesitation)) {
+      this.#later(random.between(0, 2), () => this.step({ ...answer, verdict: 'pending' }))
+      this.#later(random.between(20, 200), () => this.step({ ...answer, verdict }))
       return
     }
-    this.#later(random.between(0.1, 3), () => this.#step({ ...answer, verdict }))
+    this.#later(random.between(0.1, 3), () => this.step({ ...answer, verdict }))
   }
 
   #build(effect: Extract<Effect, { kind: 'build' }>): void {
     const { height, view, parentHash } = effect
     this.#later(this.#world.random.between(0.1, 3), () => {
-      if (height !== this.#appliedHeight + 1) return
-      const chosen = [...this.mempool].slice(0, BLOCK_TRANSACTIONS)
-      const block = makeCounterBlock({ height, view, proposer: this.index, parentHash }, chosen)
-      this.#step({ kind: 'built', height, view, block })
+      if (height !== this.ledger.height + 1) return
+      const place = { height, view, proposer: this.index, parentHash }
+      const block = this.ledger.build(place, this.clock.wallMs)
+      this.step({ kind: 'built', height, view, block })
     })
   }
 
   /** The commit is durable: the state moves on, and with it whatever waited for it. */
   #apply(effect: Extract<Effect, { kind: 'commit' }>): void {
-    this.#world.observer.committed(this, effect)
-    this.#appliedHeight = effect.height
-    for (const transaction of openCounterBlock(effect.block.bytes)?.transactions ?? []) {
-      this.#included.add(transaction)
-      this.mempool.delete(transaction)
-    }
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const run of waiting) run()
-    if (this.mempool.size > 0) this.#step({ kind: 'work', present: true })
-    this.#feedSync()
+    this.#world.observer.committed?.(this, effect)
+    this.ledger.apply(effect.block)
+    if (this.ledger.mempool.size > 0) this.step({ kind: 'work', present: true })
+    this.sync.feed()
   }
 
   #shareTransactions(): void {
-    const transactions = [...this.mempool]
-      .slice(0, SHARED_TRANSACTIONS)
-      .map((transaction) => encodeWith((writer) => writer.u32(transaction)))
-    this.#transmit({ kind: 'transactions', transactions }, this.#others())
+    const oldest = [...this.ledger.mempool].slice(0, SHARED_TRANSACTIONS)
+    this.#transmit(transactionsMessage(oldest), this.#others())
   }
+}
 
-  #requestSync(peer: number): void {
-    const bytes = encodeDecidedRequest({
-      fromHeight: this.#appliedHeight + 1,
-      count: MAX_DECIDED_COUNT,
-    })
-    this.#world.send({ from: this.index, to: peer, label: 'sync-request', bytes })
-  }
+function transactionsMessage(numbers: readonly number[]): Message {
+  const transactions = numbers.map((number) => encodeWith((writer) => writer.u32(number)))
+  return { kind: 'transactions', transactions }
+}
 
-  #answerSync(packet: Packet): void {
-    const { fromHeight, count } = decodeDecidedRequest(packet.bytes)
-    const found = this.disk.decided.slice(fromHeight - 1, fromHeight - 1 + count)
-    const bytes = encodeDecidedAnswer(
-      found.map(({ block, certificate }) => ({ block: block.bytes, certificate })),
-    )
-    this.#world.send({ from: this.index, to: packet.from, label: 'sync-answer', bytes })
-  }
+function labelOf(message: Message): string {
+  return message.kind === 'vote' ? `vote/${message.vote.type}` : message.kind
+}
 
-  #takeSync(packet: Packet): void {
-    for (const { block: bytes, certificate } of decodeDecidedAnswer(packet.bytes)) {
-      const block = openCounterBlock(bytes)
-      if (block === undefined || !verifyCertificate(certificate, this.#world.context)) return
-      this.#syncQueue.push({ block, certificate })
-    }
-    this.#feedSync()
-  }
-
-  #feedSync(): void {
-    const height = this.core?.snapshot().height ?? 0
-    this.#syncQueue = this.#syncQueue.filter(({ block }) => block.height >= height)
-    const next = this.#syncQueue.find(({ block }) => block.height === height)
-    if (next !== undefined) this.#step({ kind: 'decided', ...next })
+function findMessage(bytes: Uint8Array): Message | undefined {
+  try {
+    return decodeMessage(bytes)
+  } catch (cause) {
+    if (cause instanceof DecodeError) return undefined
+    throw cause
   }
 }

@@ -27,6 +27,7 @@ import {
   type Txid,
 } from '../primitives/hashes.ts'
 import type { KeyValueStore, Write } from '../runtime/runtime.ts'
+import { EvidenceTable } from './evidence-table.ts'
 import { blockRows, type CommittedBlock } from './index-rows.ts'
 import {
   depositPrevoutKey,
@@ -71,9 +72,13 @@ import { StorageCorruptError, StorageMismatchError } from './storage-error.ts'
 /** The tip's coinbase counts from the median before the tip, which needs one time more. */
 const RECENT_TIMES = MEDIAN_TIME_SPAN + 1
 /** Of keys and records. A database of another version is refused; the node can synchronise anew. */
-export const FORMAT_VERSION = 1
-/** Decoded blocks in memory; a full one takes a few megabytes. */
-const CACHED_BLOCKS_MAX = 32
+export const FORMAT_VERSION = 2
+/**
+ * Transactions of decoded blocks in memory, about 3 KB each; a block counts as some more of them. The last
+ * two full blocks or the last fifty small ones always fit.
+ */
+const CACHED_TRANSACTIONS_MAX = 8_000
+const BLOCK_COST = 64
 /** State records in memory, about 350 bytes each: most outputs are spent soon after they are made. */
 const CACHED_STATE_RECORDS_MAX = 100_000
 /** Longer state values stay out of memory. */
@@ -141,8 +146,12 @@ export async function openChainDatabase(
 }
 
 export class ChainDatabase {
+  readonly evidence: EvidenceTable
   readonly #store: KeyValueStore
-  readonly #blocks = new RecentMap<number, StoredBlock>(CACHED_BLOCKS_MAX)
+  readonly #blocks = new RecentMap<number, StoredBlock>(
+    CACHED_TRANSACTIONS_MAX,
+    ({ block }) => BLOCK_COST + block.transactions.length,
+  )
   readonly #state = new RecentMap<string, Uint8Array>(CACHED_STATE_RECORDS_MAX)
   readonly #stats = new RecentMap<Hash32, ScriptStats>(CACHED_STATS_MAX)
   readonly #start: ChainStart | undefined
@@ -154,6 +163,7 @@ export class ChainDatabase {
   /** Use `openChainDatabase`. */
   constructor(store: KeyValueStore) {
     this.#store = store
+    this.evidence = new EvidenceTable(store)
     this.#tip = this.#read(metaKey('tip'), tipRecord)
     this.#start = this.#read(metaKey('start'), startRecord)
     if (this.#tip === undefined) return

@@ -15,6 +15,7 @@ import {
   transactionSizes,
 } from '../bitcoin/transaction.ts'
 import { type Block, blockWeight, encodeBlock } from '../chain/block.ts'
+import { offenceOf } from '../chain/evidence.ts'
 import type { StateDelta } from '../chain/state.ts'
 import type { SpentCoin } from '../chain/transition.ts'
 import { assert, present } from '../primitives/assert.ts'
@@ -29,6 +30,7 @@ import { sha256 } from '../primitives/sha256.ts'
 import type { Write } from '../runtime/runtime.ts'
 import {
   depositPrevoutKey,
+  evidenceKey,
   heightByHashKey,
   heightKey,
   metaKey,
@@ -43,6 +45,7 @@ import {
 import {
   type BlockInfo,
   blockInfoRecord,
+  evidenceRecord,
   heightRecord,
   locationRecord,
   outPointBytes,
@@ -155,8 +158,20 @@ function addBlockRows(writes: Write[], committed: BareBlock, info: BlockInfo): v
     put(heightKey('undo', height), committed.undo),
     put(metaKey('tip'), tipRecord.encode({ height, hash })),
   )
+  addEvidenceRows(writes, committed)
   // Block 0 may be Bitcoin's own, whose bytes say nothing of the extension.
   if (height === 0) writes.push(put(metaKey('genesis'), encodeBlock(committed.block)))
+}
+
+function addEvidenceRows(writes: Write[], { height, block }: BareBlock): void {
+  for (const evidence of block.extension.evidence) {
+    const offence = offenceOf(evidence)
+    const row = evidenceRecord.encode({ blockHeight: height, evidence })
+    writes.push(put(evidenceKey('evidence', offence), row), {
+      kind: 'delete',
+      key: evidenceKey('waitingEvidence', offence),
+    })
+  }
 }
 
 function blockInfo(committed: BareBlock, medianTime: number): BlockInfo {

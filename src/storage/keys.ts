@@ -6,6 +6,7 @@
  * A prefix is never used for anything else again, not even after its records are gone.
  */
 
+import type { Offence } from '../chain/evidence.ts'
 import { AssertionError } from '../primitives/assert.ts'
 import { hexToBytes, utf8 } from '../primitives/bytes.ts'
 
@@ -39,6 +40,10 @@ export const KEY_PREFIX = {
   depositPrevout: 0x40,
   /** outpoint of a coin that came with a snapshot -> its value and script */
   snapshotOutput: 0x41,
+  /** height u32be ‖ signer u16be -> height of the block that carries it, the two votes */
+  evidence: 0x50,
+  /** height u32be ‖ signer u16be -> the two votes: not in a block yet */
+  waitingEvidence: 0x51,
 } as const
 
 /** Longest state key that the chain may use. Not consensus-critical: an assertion on our own code. */
@@ -84,6 +89,22 @@ export function depositPrevoutKey(outPoint: Uint8Array): Uint8Array {
 
 export function snapshotOutputKey(outPoint: Uint8Array): Uint8Array {
   return prefixed(KEY_PREFIX.snapshotOutput, outPoint)
+}
+
+type EvidenceRow = 'evidence' | 'waitingEvidence'
+
+export function evidenceKey(kind: EvidenceRow, { height, signer }: Offence): Uint8Array {
+  const key = new Uint8Array(7)
+  key[0] = KEY_PREFIX[kind]
+  writeU32be(key, 1, height)
+  key[5] = signer >>> 8
+  key[6] = signer
+  return key
+}
+
+/** Start of the range of all evidence rows. */
+export function evidencePrefix(kind: EvidenceRow): Uint8Array {
+  return Uint8Array.of(KEY_PREFIX[kind])
 }
 
 /** Start of the range of all history rows of a script; `scriptHash` is 32 bytes, here and below. */

@@ -8,13 +8,19 @@ import { assert } from '../primitives/assert.ts'
 
 export class RecentMap<K, V> {
   readonly #generationMax: number
+  readonly #costOf: (value: V) => number
   #young = new Map<K, V>()
+  #youngCost = 0
   #old = new Map<K, V>()
 
-  /** Keeps at most `entriesMax` entries, and always the last half of that many. */
-  constructor(entriesMax: number) {
-    assert(entriesMax >= 2, 'a cache holds something')
-    this.#generationMax = Math.floor(entriesMax / 2)
+  /**
+   * Keeps entries of `costMax` in all, and always the last half of that; an entry costs 1 unless told. The
+   * last of each half may go beyond it.
+   */
+  constructor(costMax: number, costOf: (value: V) => number = () => 1) {
+    assert(costMax >= 2, 'a cache holds something')
+    this.#generationMax = Math.floor(costMax / 2)
+    this.#costOf = costOf
   }
 
   get(key: K): V | undefined {
@@ -26,14 +32,19 @@ export class RecentMap<K, V> {
   }
 
   set(key: K, value: V): void {
+    const replaced = this.#young.get(key)
+    if (replaced !== undefined) this.#youngCost -= this.#costOf(replaced)
     this.#young.set(key, value)
-    if (this.#young.size < this.#generationMax) return
+    this.#youngCost += this.#costOf(value)
+    if (this.#youngCost < this.#generationMax) return
     this.#old = this.#young
     this.#young = new Map()
+    this.#youngCost = 0
   }
 
   delete(key: K): void {
-    this.#young.delete(key)
+    const value = this.#young.get(key)
+    if (value !== undefined && this.#young.delete(key)) this.#youngCost -= this.#costOf(value)
     this.#old.delete(key)
   }
 }

@@ -11,6 +11,7 @@ import {
   MEDIAN_TIME_SPAN,
 } from '../bitcoin/header.ts'
 import type { OutPoint, TxOutput } from '../bitcoin/transaction.ts'
+import { type Evidence, readEvidence, writeEvidence } from '../consensus/evidence.ts'
 import { assert } from '../primitives/assert.ts'
 import {
   type ByteReader,
@@ -151,6 +152,25 @@ export const startRecord: RecordCodec<ChainStart> = codec(
     height: reader.u32(),
     headers: reader.list(MEDIAN_TIME_SPAN, (r) => decodeHeader(r.bytes(HEADER_BYTES))),
   }),
+)
+
+/** Evidence in a final block. */
+export interface RecordedEvidence {
+  /** Of the block that carries it. */
+  readonly blockHeight: number
+  readonly evidence: Evidence
+}
+
+export const evidenceRecord: RecordCodec<RecordedEvidence> = codec(
+  'evidence',
+  (writer, { blockHeight, evidence }) => writeEvidence(writer.u32(blockHeight), evidence),
+  (reader) => ({ blockHeight: reader.u32(), evidence: readEvidence(reader) }),
+)
+
+export const waitingEvidenceRecord: RecordCodec<Evidence> = codec(
+  'evidence that waits',
+  writeEvidence,
+  readEvidence,
 )
 
 /** What lists of blocks show without reading the blocks. */

@@ -16,6 +16,7 @@ import {
 } from '../chain/snapshot.ts'
 import type { StateKey } from '../chain/state.ts'
 import { StateTrie } from '../chain/state-trie.ts'
+import { TrieBuilder } from '../chain/trie-builder.ts'
 import { DecodeError } from '../primitives/codec.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type ByteSource, type Section, SectionReader } from './snapshot-sections.ts'
@@ -56,18 +57,11 @@ export async function readSnapshot(
   }
 }
 
-/** Records, and bytes of them, that go into the trie at once; below the limit of one update. */
-const TRIE_UPDATE_RECORDS = 1 << 18
-const TRIE_UPDATE_BYTES = 32 << 20
-
 class Reading {
   readonly #params: ChainParams
   readonly #sections: SectionReader
   readonly #sink: SnapshotSink
-  readonly #trie = new StateTrie()
-  /** Records that the trie does not have yet: every update computes the upper levels anew. */
-  #puts = new Map<StateKey, Uint8Array>()
-  #putBytes = 0
+  readonly #trie = new TrieBuilder()
   #count = 0
   #lastKey: StateKey = ''
   /** Of the section that is being decoded. */
@@ -107,20 +101,11 @@ class Reading {
       // Keys are hex, which sorts as its bytes do, so nothing comes twice either.
       if (key <= this.#lastKey) return reject('snapshot-order', 'invalid', this.#at(`key ${key}`))
       this.#lastKey = key
-      this.#puts.set(key, value)
+      this.#trie.add(key, value)
     }
     this.#count += records.length
-    this.#putBytes += payload.length
-    const isFull = this.#puts.size >= TRIE_UPDATE_RECORDS || this.#putBytes >= TRIE_UPDATE_BYTES
-    if (isFull) this.#updateTrie()
     await this.#sink.records(records, this.#progress())
     return ok(undefined)
-  }
-
-  #updateTrie(): void {
-    this.#trie.apply(this.#trie.prepare({ puts: this.#puts, deletes: new Set() }))
-    this.#puts = new Map()
-    this.#putBytes = 0
   }
 
   async #finish(
@@ -134,10 +119,10 @@ class Reading {
     }
     const end = await this.#sections.end()
     if (!end.ok) return end
-    this.#updateTrie()
     const { stateRoot } = block.extension
-    if (this.#trie.root !== stateRoot) {
-      const detail = `the records have the root ${this.#trie.root}, the block has ${stateRoot}`
+    const { root } = new StateTrie(this.#trie)
+    if (root !== stateRoot) {
+      const detail = `the records have the root ${root}, the block has ${stateRoot}`
       return reject('snapshot-root', 'invalid', detail)
     }
     return ok({ ...this.#progress(), head, block })

@@ -38,6 +38,14 @@ export class SecretFileError extends StorageError {
   override readonly name = 'SecretFileError'
 }
 
+/** A message with those of its causes, the system's own last: "writing journal … failed: ENOSPC: …". */
+export function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  return thrown.cause === undefined
+    ? thrown.message
+    : `${thrown.message}: ${reasonOf(thrown.cause)}`
+}
+
 /** The system's error code (`ENOENT`, `LEVEL_LOCKED`, …) of anything thrown, if it has one. */
 export function errorCode(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type ApiFixture, apiFixture, connectionFrom } from '../support/api-fixture.ts'
 import { ChainFixture } from '../support/chain-fixture.ts'
-import { releaseView } from '../support/node-facade-fixture.ts'
+import { evidenceView, releaseView } from '../support/node-facade-fixture.ts'
 
 interface Stream {
   /** Reads until so many events (not comments) are there; their ids and kinds. */
@@ -72,6 +72,20 @@ describe('the event stream', () => {
     ])
     api.events.close()
     expect(await stream.rest()).toMatch(/data: {"height":12,"hash":"0{64}","txCount":1}\n\n$/)
+  })
+
+  it('tells of evidence, when it is found and when a block carries it', async () => {
+    const chain = tenBlocks()
+    const api = apiFixture(chain)
+    const stream = await subscribe(api)
+    const evidence = evidenceView(11, 3)
+    chain.emit({ kind: 'evidence', evidence })
+    chain.emitBlock(11)
+    const block = { height: 11, hash: '00'.repeat(32) }
+    chain.emit({ kind: 'evidence', evidence: { ...evidence, block } })
+    expect(await stream.take(3)).toEqual(['10.1 evidence', '11.0 block', '11.1 evidence'])
+    api.events.close()
+    expect(await stream.rest()).toContain(JSON.stringify({ ...evidence, block }))
   })
 
   it('gives a returning client what it missed, once', async () => {

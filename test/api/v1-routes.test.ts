@@ -4,6 +4,7 @@ import {
   certificateView,
   depositAddressView,
   depositsView,
+  evidenceListView,
   federationView,
   healthView,
   problemView,
@@ -23,7 +24,7 @@ import { hexToBytes } from '../../src/primitives/bytes.ts'
 import { decodeAll } from '../../src/primitives/codec.ts'
 import { apiFixture } from '../support/api-fixture.ts'
 import { ALICE, ChainFixture, L1_TARGET, l1OutPoint, storyChain } from '../support/chain-fixture.ts'
-import { releaseView } from '../support/node-facade-fixture.ts'
+import { evidenceView, releaseView } from '../support/node-facade-fixture.ts'
 
 const JSON_TYPE = 'application/json'
 const alice = encodeAddress(ALICE, { bech32: 'cway' })!
@@ -51,6 +52,7 @@ describe('every view', () => {
     [release, releaseSchema],
     ['/v1/reserves', reservesView],
     ['/v1/federation', federationView],
+    ['/v1/evidence', evidenceListView],
     ['/v1/blocks/2/certificate', certificateView],
     ['/v1/proofs/supply', proofView],
     [`/v1/proofs/coin/${'ab'.repeat(32)}/1`, proofView],
@@ -58,6 +60,7 @@ describe('every view', () => {
   ])('%s follows its schema', async (path, schema) => {
     const { chain } = storyChain()
     chain.releases = [releaseView(4)]
+    chain.evidence = [evidenceView(3, 1)]
     const response = await apiFixture(chain).get(path)
     expect(response.status).toBe(200)
     expect(schema.safeParse(await response.json()).error).toBeUndefined()
@@ -190,6 +193,31 @@ describe('releases', () => {
     await expectProblem(await api.get(`${path}?l1Address=${alice}`), 400, 'address-network')
     const nested = encodeAddress(withdrawScript(L1_TARGET), L1_ADDRESS_NETWORKS.regtest)
     await expectProblem(await api.get(`${path}?l1Address=${nested}`), 400, 'l1-address-type')
+  })
+})
+
+describe('evidence', () => {
+  it('is listed, newest first, from any place on', async () => {
+    const chain = new ChainFixture()
+    chain.evidence = [evidenceView(9, 2), evidenceView(9, 1), evidenceView(4, 3)]
+    const api = apiFixture(chain)
+    const listed = async (path: string): Promise<string[]> =>
+      evidenceListView
+        .parse(await api.json(path))
+        .evidence.map(({ height, validator }) => `${height}:${validator}`)
+    expect(await listed('/v1/evidence')).toEqual(['9:2', '9:1', '4:3'])
+    expect(await listed('/v1/evidence?limit=1')).toEqual(['9:2'])
+    expect(await listed('/v1/evidence?limit=1&before=9:2')).toEqual(['9:1'])
+    expect(await listed('/v1/evidence?before=9:0')).toEqual(['4:3'])
+    for (const query of [
+      'before=9',
+      'before=4294967296:0',
+      'before=1:65536',
+      'limit=0',
+      'limit=101',
+    ]) {
+      await expectProblem(await api.get(`/v1/evidence?${query}`), 400, 'invalid-request')
+    }
   })
 })
 

@@ -61,6 +61,7 @@ it('a block as far ahead of time as is accepted does not keep the other validato
     timeMs: world.time.nowMs + AHEAD_MS,
     feeRate: params.peg.feeRateFloor,
     l1Section: EMPTY_L1_SECTION,
+    evidence: [],
     transactions: [],
     payoutScript: aUser('traitor').script,
   })

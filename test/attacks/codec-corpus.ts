@@ -45,6 +45,7 @@ import {
 } from '../../src/chain/state.ts'
 import { readStateProof, writeStateProof } from '../../src/chain/state-proof.ts'
 import { decodeCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
+import { inOrder, readEvidence, writeEvidence } from '../../src/consensus/evidence.ts'
 import { readJustification, writeJustification } from '../../src/consensus/justification.ts'
 import { decodeMessage, encodeMessage } from '../../src/consensus/messages.ts'
 import {
@@ -68,6 +69,7 @@ import {
   type TestChain,
 } from '../support/chain-world.ts'
 import { CoreHarness } from '../support/core-harness.ts'
+import { doubleVote } from '../support/double-votes.ts'
 
 export interface CodecCase {
   readonly name: string
@@ -127,7 +129,11 @@ function aStory(): Story {
     ],
   )
   step({ transactions: [burn] })
-  step({})
+  const evidence = [
+    doubleVote(chain.params, { height: 2, signer: 1 }),
+    doubleVote(chain.params, { height: 2, signer: 3, kind: 'nullify-finalize' }),
+  ]
+  step({ evidence })
   const [batch] = [...openBatches(chain.state.view)]
   if (batch === undefined) throw new TypeError('no batch')
   l1.mine([batch.transaction])
@@ -245,7 +251,11 @@ function consensusCodecs(): CodecCase[] {
   const nullify = core.certificate('nullify', 0)
   const notarize = core.certificate('notarize', 1, block.hash)
   const finalize = core.certificate('finalize', 1, block.hash)
-  const votes = [core.vote(1, 'nullify', 3), core.vote(2, 'finalize', 1, block.hash)] as const
+  const votes = [
+    core.vote(1, 'nullify', 3),
+    core.vote(2, 'finalize', 1, block.hash),
+    core.vote(2, 'nullify', 1),
+  ] as const
   const justifications = [{ nulls: [] }, { nulls: [nullify] }, { base: notarize, nulls: [nullify] }]
   const detail = {
     notarize: Uint8Array.of(5),
@@ -259,6 +269,15 @@ function consensusCodecs(): CodecCase[] {
   return [
     codec('certificate', decodeCertificate, encodeCertificate, [nullify, notarize, finalize]),
     codec('vote', whole(readVote), (vote) => encodeWith((w) => writeVote(w, vote)), votes),
+    codec(
+      'evidence',
+      whole(readEvidence),
+      (evidence) => encodeWith((writer) => writeEvidence(writer, evidence)),
+      [
+        inOrder({ first: votes[0], second: votes[1] }),
+        inOrder({ first: votes[1], second: votes[2] }),
+      ],
+    ),
     codec(
       'justification',
       whole(readJustification),

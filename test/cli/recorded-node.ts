@@ -54,6 +54,7 @@ export function nodeStatus(): Record<string, unknown> & { peg: Record<string, un
     synced: true,
     halted: null,
     peers: 3,
+    agreement: { height: 43, view: 0 },
     validator: { index: null },
     validators: [],
     mempool: { count: 0, bytes: 0 },

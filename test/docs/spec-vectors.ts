@@ -51,6 +51,7 @@ import {
   TestL1,
   testParams,
 } from '../support/chain-world.ts'
+import { doubleVote } from '../support/double-votes.ts'
 
 const AUX = new Uint8Array(32)
 const hex = bytesToHex
@@ -119,7 +120,7 @@ function tellStory(params: ChainParams): Story {
     ],
   )
   extend({ transactions: [burn] })
-  extend()
+  extend({ evidence: [doubleVote(params, { height: 4, signer: 2 })] })
   const [batch] = [...openBatches(chain.state.view)]
   const { transaction } = batch!
   const task = signingTaskOf(params, batch!)

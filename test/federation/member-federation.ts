@@ -26,7 +26,7 @@ interface Running {
   readonly member: Member
   readonly l1: MoodyL1
   readonly onFrame: (frame: Uint8Array) => void
-  readonly onGossip: (from: string, payload: Uint8Array) => GossipVerdict
+  readonly onGossip: (from: string, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>
 }
 
 export class MemberFederation {

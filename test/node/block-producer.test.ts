@@ -6,6 +6,7 @@ import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import { coinsOf } from '../../src/chain/state.ts'
 import { medianTimePast, spendableCoins } from '../../src/chain/tip.ts'
+import type { Evidence } from '../../src/consensus/evidence.ts'
 import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import { type BlockProducer, createBlockProducer } from '../../src/node/block-producer.ts'
 import { type ChainService, openChainService } from '../../src/node/chain-service.ts'
@@ -15,6 +16,7 @@ import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { reseal } from '../chain/block-surgery.ts'
 import { anOutPoint, aUser, spend, testParams } from '../support/chain-world.ts'
+import { doubleVote } from '../support/double-votes.ts'
 import { COIN_SATS, fundingPeg } from '../support/node-world.ts'
 import { VirtualWorldTime } from '../support/virtual-runtime.ts'
 
@@ -29,6 +31,8 @@ class Workshop {
   readonly producer: BlockProducer
   /** What the member says, if not what brings the coins. */
   peg: Partial<PegSide> = {}
+  /** What waits for a block. */
+  evidence: readonly Evidence[] = []
 
   constructor(chain: ChainService) {
     this.chain = chain
@@ -43,6 +47,7 @@ class Workshop {
         onChange: () => undefined,
         onCommitted: () => undefined,
       },
+      evidence: { select: () => this.evidence },
       runtime: this.time.runtime('producer'),
       payoutScript: aUser('proposer').script,
     })
@@ -141,6 +146,14 @@ describe('making a block', () => {
     expect(block.transactions).toHaveLength(2)
   })
 
+  it('carries evidence, and does without when the state refuses it', async () => {
+    const { shop } = await workshop()
+    const evidence = doubleVote(params, { height: 2, signer: 3 })
+    shop.evidence = [evidence]
+    expect((await shop.extend()).extension.evidence).toEqual([evidence])
+    expect((await shop.make()).extension.evidence).toEqual([])
+  })
+
   it('gives blocks rising times whatever the clock does, within what others accept', async () => {
     const { shop, payment } = await workshop()
     let last = shop.chain.state().tip.timeMs
@@ -224,6 +237,21 @@ describe('work', () => {
         }
         await shop.time.pass(250)
       }
+    }
+    expect(blocks).toBeGreaterThan(2)
+    expect(blocks).toBeLessThan(9)
+  })
+
+  it('of evidence without end makes ever fewer blocks of nothing else', async () => {
+    const { shop } = await workshop()
+    let blocks = 0
+    for (let second = 0; second < 50; second++) {
+      shop.evidence = [doubleVote(params, { height: shop.chain.state().tip.height, signer: 3 })]
+      if (shop.producer.hasWork()) {
+        expect((await shop.extend()).extension.evidence).toHaveLength(1)
+        blocks += 1
+      }
+      await shop.time.pass(1_000)
     }
     expect(blocks).toBeGreaterThan(2)
     expect(blocks).toBeLessThan(9)

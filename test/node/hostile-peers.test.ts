@@ -86,6 +86,7 @@ describe('a hostile leader', () => {
       timeMs: world.time.nowMs,
       feeRate: params.peg.feeRateFloor,
       l1Section: { headers: [], keyEpochs: [], confirmations: [], deposits: [] },
+      evidence: [],
       transactions: [],
       payoutScript: aUser('mallory').script,
     })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage } from '../../src/consensus/messages.ts'
 import type { Vote } from '../../src/consensus/votes.ts'
-import { JournalContentError } from '../../src/node/consensus-driver.ts'
+import { JournalContentError } from '../../src/node/journal-record.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { testParams } from '../support/chain-world.ts'
 import { fundingPeg, NodeWorld, type Seat } from '../support/node-world.ts'
@@ -328,6 +328,15 @@ describe('a validator key that runs twice', () => {
     expect(twin.node.haltReason()).toContain('same validator key')
     expect(world.seat(2).node.haltReason()).toBeUndefined()
     await confirm(world, world.seat(0))
+  })
+
+  it('stops a node whose disk does not know what its key has signed', async () => {
+    const world = await runningWorld()
+    await world.seat(2).stop()
+    const emptied = world.twin(2)
+    await emptied.start()
+    await world.time.until(() => emptied.node.haltReason() !== undefined, 'the node has halted')
+    expect(emptied.node.haltReason()).toContain("has this validator's signature")
   })
 
   it('stops a node whose own vote comes from elsewhere', async () => {

@@ -86,4 +86,16 @@ describe('the sign guard', () => {
   it('takes no notice of what others have signed', () => {
     expect(guard([recordOf(notarize(a), 2)]).sign(notarize(b))).toBeDefined()
   })
+
+  it('knows a certificate with a signature by its key that it has not made', () => {
+    const certificate = { ...finalize(a), bitmap: Uint8Array.of(0b0111), signatures: [] }
+    const guarded = guard()
+    expect(guarded.isForeign(certificate)).toBe(true)
+    expect(guarded.isForeign({ ...certificate, bitmap: Uint8Array.of(0b1101) })).toBe(false)
+    guarded.sign(finalize(a))
+    expect(guarded.isForeign(certificate)).toBe(false)
+    expect(guarded.isForeign({ ...certificate, ...finalize(b) })).toBe(true)
+    expect(guard([recordOf(finalize(a))]).isForeign(certificate)).toBe(false)
+    expect(guard([recordOf(finalize(a), 2)]).isForeign(certificate)).toBe(true)
+  })
 })

@@ -50,14 +50,25 @@ describe('validator links', () => {
     expect(links.connected()).toEqual([])
   })
 
-  it('follow a validator that was started again elsewhere, and not back', () => {
-    const { links } = linksOf(0)
-    links.onHello('old', hello(1, 'old', 5))
-    links.onHello('new', hello(1, 'new', 6))
-    expect(links.peerOf(1)).toBe('new')
-    expect(links.indexOf('old')).toBeUndefined()
-    expect(links.onHello('old', hello(1, 'old', 5))).toBe(true)
-    expect(links.peerOf(1)).toBe('new')
+  it('keep a validator where it is while that link lives, and tell a second one of the first', async () => {
+    const { hub, network, links, time } = linksOf(0)
+    await network.start()
+    const first = hub.create('first')
+    const second = hub.create('second')
+    const told: Uint8Array[] = []
+    second.onFrame('consensus', (_from, frame) => told.push(frame))
+    await first.start()
+    await second.start()
+    links.onHello('first', hello(1, 'first', 5))
+    expect(links.onHello('second', hello(1, 'second', 6))).toBe(true)
+    expect(links.peerOf(1)).toBe('first')
+    expect(links.indexOf('second')).toBeUndefined()
+    await time.pass(100)
+    expect(told.map((frame) => decodeMessage(frame))).toContainEqual(hello(1, 'first', 5))
+    await first.stop()
+    await time.pass(10)
+    links.onHello('second', hello(1, 'second', 6))
+    expect(links.peerOf(1)).toBe('second')
   })
 
   it('take a peer for one validator at a time', () => {
@@ -124,5 +135,35 @@ describe('validator links', () => {
       ['newer', false],
     ])
     expect(links.connected()).toEqual([])
+  })
+
+  it('believe f + 1 validators that the own key runs elsewhere, and nobody less', async () => {
+    const { links, time } = linksOf(0)
+    const twins: (readonly [string, boolean])[] = []
+    links.onTwin((peer, isOlder) => twins.push([peer, isOlder]))
+    const first = hello(0, 'first', 7)
+    for (const index of [1, 2]) links.onHello(`peer-${index}`, hello(index, `peer-${index}`, 1))
+    expect(links.onHello('a stranger', first)).toBe(true)
+    expect(links.onHello('peer-1', first)).toBe(true)
+    expect(links.onHello('peer-1', first)).toBe(true)
+    expect(links.onHello('peer-1', { ...first, sequence: 8 })).toBe(false)
+    expect(twins).toEqual([])
+    // Too late to be about the same moment.
+    await time.pass(31_000)
+    links.onHello('peer-2', first)
+    expect(twins).toEqual([])
+    links.onHello('peer-1', first)
+    expect(twins).toEqual([['first', true]])
+  })
+
+  it('do not take an earlier life of this node for another node', () => {
+    const { links } = linksOf(0)
+    const twins: string[] = []
+    links.onTwin((peer) => twins.push(peer))
+    for (const index of [1, 2, 3]) {
+      links.onHello(`peer-${index}`, hello(index, `peer-${index}`, 1))
+      links.onHello(`peer-${index}`, hello(0, 'me', 1))
+    }
+    expect(twins).toEqual([])
   })
 })

@@ -64,6 +64,22 @@ describe('a frame parser', () => {
     expect(() => new FrameParser(MAX).push(header)).toThrow(DecodeError)
   })
 
+  it('reads past what is not wanted, wherever the stream was cut', () => {
+    const frames = fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 8 })
+    const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 6 })
+    fc.assert(
+      fc.property(frames, sizes, (sent, cuts) => {
+        const parser = new FrameParser(300, (length) => length < 100)
+        const got = cut(encodeFrames(sent), cuts).flatMap((chunk) => {
+          const whole = parser.push(chunk)
+          expect(parser.unfinishedBytes).toBeLessThan(100)
+          return whole
+        })
+        expect(got).toEqual(sent.filter(({ length }) => length < 100))
+      }),
+    )
+  })
+
   it('gives copies, not views into the chunk', () => {
     // A Buffer, as sockets give: its slice() would be a view.
     const chunk = Buffer.from(encodeFrames([Uint8Array.of(1, 2, 3)]))

@@ -8,7 +8,11 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { createLibp2pNetwork, type Libp2pNetworkOptions } from '../../src/p2p/network.ts'
+import {
+  createLibp2pNetwork,
+  type Libp2pNetwork,
+  type Libp2pNetworkOptions,
+} from '../../src/p2p/network.ts'
 import { protocolNames } from '../../src/p2p/protocols.ts'
 import { toHash32 } from '../../src/primitives/hashes.ts'
 import type { Network, PeerId } from '../../src/runtime/runtime.ts'
@@ -34,7 +38,7 @@ export async function startNode(
   seed: number,
   prepare: (network: Network) => void = () => {},
   options: Partial<Libp2pNetworkOptions> = {},
-): Promise<Network> {
+): Promise<Libp2pNetwork> {
   const network = await createLibp2pNetwork(
     { chainId: CHAIN_ID, privateKeySeed: seedOf(seed), listen: [ANY_PORT], ...options },
     createSystemRuntime({ logLevel: 'silent' }),
@@ -76,10 +80,17 @@ export class Mailbox<T> {
 }
 
 /** Connects and waits until both sides know. */
-export async function connect(from: Network, to: Network): Promise<void> {
+export async function meet(from: Network, to: Network): Promise<void> {
   const both = [knows(from, to.peerId), knows(to, from.peerId)]
   from.keepConnected(addressOf(to))
   await Promise.all(both)
+}
+
+/** The same, and both trust each other, as validators do after their HELLOs. */
+export async function connect(from: Network, to: Network): Promise<void> {
+  await meet(from, to)
+  from.setTrusted(to.peerId, true)
+  to.setTrusted(from.peerId, true)
 }
 
 function knows(network: Network, peer: PeerId): Promise<void> {
@@ -92,7 +103,7 @@ function knows(network: Network, peer: PeerId): Promise<void> {
 
 /** A wire to a node that can be cut without either end being told. */
 export async function startProxy(target: Network) {
-  const port = Number(/\/tcp\/(\d+)\//.exec(addressOf(target))?.[1])
+  const port = portOf(target)
   const sockets: Socket[] = []
   const server = createServer((near) => {
     const far = createConnection({ host: '127.0.0.1', port })
@@ -116,6 +127,28 @@ export async function startProxy(target: Network) {
       for (const socket of sockets) socket.unpipe().pause()
     },
   }
+}
+
+/** Opens TCP connections to a node and never says a word on them. */
+export async function stall(target: Network, count: number): Promise<readonly Socket[]> {
+  const port = portOf(target)
+  const sockets = Array.from({ length: count }, () => createConnection({ host: '127.0.0.1', port }))
+  running.push({
+    async stop() {
+      for (const socket of sockets) socket.destroy()
+    },
+  })
+  await Promise.all(
+    sockets.map((socket) => {
+      socket.on('error', () => socket.destroy())
+      return new Promise((resolve) => socket.once('connect', resolve))
+    }),
+  )
+  return sockets
+}
+
+function portOf(network: Network): number {
+  return Number(/\/tcp\/(\d+)\//.exec(addressOf(network))?.[1])
 }
 
 /** A bare libp2p node, to say what our own code never would. It follows the sync protocol id only. */

@@ -10,6 +10,8 @@ const SILENT: Logger = {
   child: () => SILENT,
 }
 
+const ADDRESS = '/ip4/203.0.113.7/tcp/9735'
+
 /** A virtual world in which no dial ever works. */
 function aWorld() {
   const timers: { readonly delayMs: number; run: () => void }[] = []
@@ -54,7 +56,7 @@ async function nextDelay(world: ReturnType<typeof aWorld>['world']): Promise<num
 describe('the redialler', () => {
   it('dials for ever, with pauses that grow from 0.2 s to 5 s', async () => {
     const { redialer, world } = aWorld()
-    redialer.keep('peer', '/address')
+    redialer.keep('peer', ADDRESS)
     expect(world.dials).toBe(0)
     redialer.start()
     const delays: number[] = []
@@ -65,10 +67,10 @@ describe('the redialler', () => {
 
   it('starts over after a connection that lasted, not after one that broke at once', async () => {
     const { redialer, world } = aWorld()
-    redialer.keep('peer', '/address')
+    redialer.keep('peer', ADDRESS)
     redialer.start()
     const connectFor = (ms: number): void => {
-      redialer.peerConnected('peer')
+      redialer.peerConnected('peer', '203.0.113.0/24')
       world.nowMs += ms
       redialer.peerDisconnected('peer')
     }
@@ -92,7 +94,7 @@ describe('the redialler', () => {
     const { redialer, world } = aWorld()
     world.refused = true
     redialer.start()
-    redialer.keep('peer', '/address')
+    redialer.keep('peer', ADDRESS)
     await nextDelay(world)
     expect(world.dials).toBe(0)
     await settled()
@@ -109,7 +111,7 @@ describe('the redialler', () => {
 
   it('leaves no timer behind when it stops', async () => {
     const { redialer, world } = aWorld()
-    redialer.keep('peer', '/address')
+    redialer.keep('peer', ADDRESS)
     redialer.start()
     await settled()
     expect(world.timers).toHaveLength(1)

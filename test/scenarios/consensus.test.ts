@@ -1,57 +1,82 @@
 /**
- * Agreement under faults, on virtual time, from fixed seeds. A failure names its seed; run it again
- * with `simulateConsensus({ seed, … })` and the options below.
+ * Agreement under faults, on virtual time, from fixed seeds. A failure names its seed; see it again
+ * with `causeway simulate --replay SEED --validators N --profile NAME --trace`.
  */
 
 import { describe, expect, it } from 'vitest'
+import {
+  ADVERSARY_KINDS,
+  type AdversaryKind,
+} from '../../src/simulator/adversaries/create-adversary.ts'
 import { simulateConsensus } from '../../src/simulator/consensus-simulation.ts'
+import type { ProfileName } from '../../src/simulator/latency-profiles.ts'
+import { optionsOfSeed, type SweepTotals, sweepSeeds } from '../../src/simulator/seed-sweep.ts'
+import { NO_FAULTS } from '../../src/simulator/simulation-options.ts'
 
-function seeds(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => first + i)
+function sweep(options: {
+  from: number
+  seeds: number
+  validators: number
+  profile: ProfileName
+}): SweepTotals {
+  const all = [...sweepSeeds(options)]
+  return all.at(-1) as SweepTotals
 }
 
 /** All that a run leaves behind, comparable. */
 function outcome(seed: number): object {
-  const options = { seed, validators: 4, faultyMs: 5_000, transactions: 30 }
-  const { tips, ...rest } = simulateConsensus(options)
-  return { ...rest, tips: tips.map((tip) => tip?.hash) }
+  const lines: string[] = []
+  const { tips, ...rest } = simulateConsensus(
+    optionsOfSeed(seed, { validators: 4, profile: 'lan' }),
+    (line) => lines.push(line),
+  )
+  return { ...rest, tips: tips.map((tip) => tip?.hash), lines }
 }
 
 describe('agreement', () => {
-  it.each([
-    [4, 60],
-    [5, 6],
-    [6, 6],
-    [7, 15],
-    [10, 4],
-  ])(
-    'of %i validators, f of them Byzantine, holds and recovers in %i runs',
-    (validators, runs) => {
-      let heights = 0
-      let crashes = 0
-      let evidence = 0
-      for (const seed of seeds(validators * 1_000, runs)) {
-        const result = simulateConsensus({ seed, validators, faultyMs: 8_000, transactions: 40 })
-        heights += result.height
-        crashes += result.crashes
-        evidence += result.evidence
-      }
-      // The runs were not about nothing.
-      expect(heights).toBeGreaterThan(5 * runs)
-      expect(crashes).toBeGreaterThan(runs)
-      expect(evidence).toBeGreaterThan(0)
-    },
-    60_000,
-  )
+  it.each<[number, ProfileName, number]>([
+    [4, 'lan', 120],
+    [5, 'lan', 10],
+    [6, 'lan', 10],
+    [7, 'lan', 30],
+    [10, 'lan', 10],
+    [4, 'wan', 20],
+    [7, 'wan', 10],
+    [4, 'slow', 10],
+  ])('of %i validators (%s) holds and recovers in %i runs', (validators, profile, seeds) => {
+    const totals = sweep({ from: validators * 1_000, seeds, validators, profile })
+    expect(totals.failures).toEqual([])
+    // The runs were not about nothing.
+    expect(totals.heights).toBeGreaterThan(5 * seeds)
+    expect(totals.crashes).toBeGreaterThan(seeds)
+    expect(totals.diskErrors).toBeGreaterThan(0)
+  })
+
+  it('of fifty validators, sixteen of them Byzantine, holds and recovers', () => {
+    const options = { seed: 50, validators: 50, faultyMs: 2_000, transactions: 20 }
+    const result = simulateConsensus({ ...options, mode: 'safety' })
+    expect(result.adversaries).toHaveLength(16)
+    expect(result.height).toBeGreaterThan(0)
+  })
+
+  it.each(ADVERSARY_KINDS)('holds against one of four being: %s', (kind: AdversaryKind) => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const options = optionsOfSeed(seed, { validators: 4, profile: 'lan', byzantine: 1 })
+      const result = simulateConsensus({ ...options, adversaries: [kind] })
+      expect(result.adversaries).toEqual([kind])
+      expect(result.height).toBeGreaterThan(0)
+    }
+  })
 
   it('of honest validators on a calm network keeps the pace, without a view lost', () => {
     const result = simulateConsensus({
-      seed: 1,
+      seed: 2,
       validators: 4,
       faultyMs: 5_000,
       transactions: 500,
+      mode: 'safety',
       byzantine: 0,
-      networkFaults: false,
+      faults: NO_FAULTS,
     })
     expect(result.evidence).toBe(0)
     // The least interval is 50 ms; three delays of 1 to 10 ms and two syncs fit into it, nearly.
@@ -71,12 +96,36 @@ describe('agreement', () => {
     expect(result).toMatchObject({ height: 0, votes: 0 })
   })
 
-  it('the same seed gives the same run', () => {
+  it('the same seed gives the same run, to the last line of its trace', () => {
     expect(outcome(77)).toEqual(outcome(77))
   })
+})
 
-  it('more than f Byzantine validators stop it: the checkers see that', () => {
-    const options = { seed: 2, validators: 4, faultyMs: 3_000, transactions: 20, byzantine: 3 }
-    expect(() => simulateConsensus(options)).toThrow('seed 2, 4 validators')
+describe('more than f Byzantine validators', () => {
+  it.each<[string, AdversaryKind[]]>([
+    ['fork the chain', ['splitter', 'equivocator']],
+    ['fork the chain with their twins', ['twins']],
+    ['stop it by silence', ['silent']],
+  ])('%s, and the checkers see that', (_, adversaries) => {
+    const runs = Array.from({ length: 20 }, (_unused, i) => () => {
+      const options = optionsOfSeed(i, { validators: 4, profile: 'lan', byzantine: 2 })
+      simulateConsensus({ ...options, adversaries })
+    })
+    const broken = runs.filter((run) => {
+      try {
+        run()
+        return false
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'InvariantViolation' })
+        return true
+      }
+    })
+    expect(broken.length).toBeGreaterThan(0)
+  })
+
+  it('are named with their seed', () => {
+    const options = optionsOfSeed(2, { validators: 4, profile: 'lan', byzantine: 2 })
+    const run = (): unknown => simulateConsensus({ ...options, adversaries: ['silent'] })
+    expect(run).toThrow('seed 2, 4 validators: ')
   })
 })

@@ -49,6 +49,42 @@ describe('simulated disk', () => {
     expect(kept).toEqual(new Set([0, 1, 2]))
   })
 
+  it('tears its last record anywhere in a crash, and is opened without it', () => {
+    let torn = 0
+    for (let seed = 0; seed < 100; seed++) {
+      const { disk, time } = aDisk(seed)
+      disk.append(record(0))
+      time.runUntil(100)
+      disk.append(record(1))
+      disk.append(record(2))
+      disk.crash()
+      const views = disk.open().map((found) => (found.kind === 'vote' ? found.vote.view : -1))
+      expect([0, 1, 2].slice(0, views.length), `seed ${seed}`).toEqual(views)
+      expect(views.length, `seed ${seed}`).toBeGreaterThan(0)
+      if (views.length < 3) torn++
+      // What comes next stands behind what was whole.
+      disk.append(record(9))
+      time.runUntil(200)
+      expect(disk.records()).toHaveLength(views.length + 1)
+    }
+    expect(torn).toBeGreaterThan(50)
+  })
+
+  it.each(['ENOSPC', 'EIO'] as const)(
+    'that fails with %s says so and releases nothing',
+    (error) => {
+      const { disk, time } = aDisk()
+      const told: string[] = []
+      disk.onError = (which) => told.push(which)
+      disk.error = error
+      disk.append(record(0))
+      disk.whenDurable(() => told.push('released'))
+      time.runUntil(1_000)
+      expect(told).toEqual([error])
+      expect(disk.records()).toEqual([])
+    },
+  )
+
   it('drops the records of a height when its commit is durable', () => {
     const { disk, time } = aDisk()
     const block = harness.block(0, [1])

@@ -21,6 +21,7 @@ import type { BlockExtension } from '../../src/chain/extension.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import type { StateDelta } from '../../src/chain/state.ts'
 import type { SpentCoin } from '../../src/chain/transition.ts'
+import type { Evidence } from '../../src/consensus/evidence.ts'
 import { utf8 } from '../../src/primitives/bytes.ts'
 import { type BlockHash, ZERO_BLOCK_HASH, ZERO_HASH32 } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -58,6 +59,7 @@ export interface BlockContents {
   readonly mint?: Transaction
   readonly transactions?: readonly Transaction[]
   readonly delta?: StateDelta
+  readonly evidence?: readonly Evidence[]
 }
 
 /** Grows a chain from Bitcoin's regtest genesis, and knows its coins. */
@@ -92,7 +94,7 @@ export class ChainOfBlocks {
         // Not evenly, so that a median is not the middle of a line.
         time: this.#time + ((height * 7) % 11),
       },
-      extension: extensionAt(height),
+      extension: { ...extensionAt(height), evidence: contents.evidence ?? [] },
       l1Section: EMPTY_L1_SECTION,
       transactions,
     }
@@ -177,5 +179,6 @@ function extensionAt(height: number): BlockExtension {
       inFlightFees: none,
       reserves: none,
     },
+    evidence: [],
   }
 }

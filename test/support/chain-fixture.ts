@@ -12,7 +12,7 @@ import type {
   ScriptStats,
   StoredBlock,
 } from '../../src/api/ports.ts'
-import type { ReleaseView } from '../../src/api/schemas.ts'
+import type { EvidenceView, ReleaseView } from '../../src/api/schemas.ts'
 import {
   type BlockHeader,
   headerHash,
@@ -115,6 +115,8 @@ export class ChainFixture {
   reasons: string[] = []
   depositAddressVerdict: Rejection | undefined
   releases: ReleaseView[] = []
+  /** Newest first. */
+  evidence: EvidenceView[] = []
   readonly handlers = new Set<(event: NodeFacadeEvent) => void>()
 
   constructor() {
@@ -199,6 +201,7 @@ export class ChainFixture {
           inFlightFees: zero,
           reserves: zero,
         },
+        evidence: [],
       },
       l1Section: EMPTY_L1_SECTION,
       transactions,

@@ -248,6 +248,7 @@ export class TestChain {
       timeMs: (this.#timeMs += 2_000),
       feeRate: this.params.peg.feeRateFloor,
       l1Section: EMPTY_L1_SECTION,
+      evidence: [],
       transactions: [],
       payoutScript: aUser('proposer').script,
       ...part,

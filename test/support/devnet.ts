@@ -18,8 +18,6 @@ import {
 } from '../../src/cli/devnet/devnet.ts'
 import { until } from '../../src/cli/devnet/until.ts'
 import { present } from '../../src/primitives/assert.ts'
-import { installSecp256k1Backend } from '../../src/primitives/secp256k1.ts'
-import { chooseSecp256k1Backend } from '../../src/runtime/secp256k1-backend.ts'
 import { createSystemRuntime } from '../../src/runtime/system-runtime.ts'
 import { bitcoindPath } from './bitcoind.ts'
 
@@ -51,7 +49,6 @@ export function useDevnet(options: TestDevnetOptions = {}): () => Devnet {
 
 /** In a folder with a devnet it goes on with that. */
 async function startTestDevnet(folder: string, options: TestDevnetOptions = {}): Promise<Devnet> {
-  installSecp256k1Backend(chooseSecp256k1Backend())
   const start = options.waitUntilOpen === false ? launchDevnet : startDevnet
   const l1: L1Choice = { kind: 'bitcoind', program: present(bitcoindPath, 'bitcoind') }
   return await start({

@@ -164,6 +164,10 @@ export class MemoryNetwork implements Network {
     this.#hub.drop(this.peerId, peer)
   }
 
+  setTrusted(): void {
+    // Nobody floods here.
+  }
+
   linkUp(peer: PeerId): void {
     if (this.#links.has(peer)) return
     this.#links.add(peer)

@@ -1,9 +1,10 @@
 /** The API's other port in memory: a node beside a `ChainFixture`, with canned answers about the peg. */
 
 import type { NodeFacade, ProofOfBlock } from '../../src/api/ports.ts'
-import type { ReleaseView, StatusView } from '../../src/api/schemas.ts'
+import type { EvidenceView, ReleaseView, StatusView } from '../../src/api/schemas.ts'
 import { L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
+import { compareOffences } from '../../src/chain/evidence.ts'
 import { utf8 } from '../../src/primitives/bytes.ts'
 import { ok } from '../../src/primitives/result.ts'
 import { type ChainFixture, l1OutPoint, spendingInput } from './chain-fixture.ts'
@@ -106,6 +107,12 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       batches: [],
     }),
     federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
+    evidence: async ({ before, limit }) =>
+      fixture.evidence
+        .filter(({ height, validator: signer }) => {
+          return before === undefined || compareOffences({ height, signer }, before) < 0
+        })
+        .slice(0, limit),
     genesis: () => ({ name: 'test' }),
     supplyProof: async () => ok(proofAtTip(fixture, 'supply')),
     coinProof: async ({ txid, vout }) => ok(proofAtTip(fixture, `${txid}:${vout}`)),
@@ -134,12 +141,14 @@ function statusView(fixture: ChainFixture): StatusView {
     synced: true,
     halted: null,
     peers: 3,
+    agreement: { height: fixture.tip.height + 1, view: 2 },
     validator: { index: 0 },
     validators: [0, 1, 2, 3].map((index) => ({
       index,
       publicKey: 'ab'.repeat(32),
       connected: index !== 3,
       self: index === 0,
+      offences: index === 2 ? 1 : 0,
     })),
     mempool: { count: fixture.mempool.length, bytes: 0 },
     l1: { network: 'regtest', state: 'ok', height: 130, chainHeight: 124, message: null },
@@ -158,6 +167,19 @@ function statusView(fixture: ChainFixture): StatusView {
       l1Depth: 6,
       feeRateSatsPerKvb: 1_000,
     },
+  }
+}
+
+/** Evidence that no block carries; its votes are dummies. */
+export function evidenceView(height: number, validator: number): EvidenceView {
+  return {
+    validator,
+    publicKey: 'ab'.repeat(32),
+    kind: 'double-notarize',
+    height,
+    view: 0,
+    votes: ['01', '02'],
+    block: null,
   }
 }
 

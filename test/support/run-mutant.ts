@@ -1,22 +1,27 @@
 /**
- * Runs the consensus simulation with one source text replaced, in a process of its own:
+ * Runs the consensus simulation with some source text replaced, in a process of its own:
  *
- *   node run-mutant.ts '{"file": …, "from": …, "to": …, "validators": …, "seeds": …}'
+ *   node run-mutant.ts '{"edits": […], "validators": 4, "profile": "lan", "seeds": 100}'
  *
- * Prints the first violation, or "survived". The mutant exists in memory only.
+ * Prints the first thing that breaks, with its seed, or "survived". The mutant exists in memory only.
  */
 
 import { registerHooks } from 'node:module'
-import { argv, exit, stdout } from 'node:process'
+import { argv, env, exit, stdout } from 'node:process'
+import type { AdversaryKind } from '../../src/simulator/adversaries/create-adversary.ts'
+import type { ProfileName } from '../../src/simulator/latency-profiles.ts'
 
-export interface Mutant {
+export interface MutantRun {
   /** Replacements of source text; each must occur. */
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
   readonly validators: number
+  readonly profile: ProfileName
+  /** Default: any. */
+  readonly adversaries?: readonly AdversaryKind[]
   readonly seeds: number
 }
 
-const mutant = JSON.parse(argv[2] ?? '') as Mutant
+const mutant = JSON.parse(argv[2] ?? '') as MutantRun
 const applied = new Set<string>()
 
 registerHooks({
@@ -33,22 +38,26 @@ registerHooks({
   },
 })
 
+const { installNativeBackends } = await import('../../src/runtime/native-backends.ts')
 const { simulateConsensus } = await import('../../src/simulator/consensus-simulation.ts')
+const { optionsOfSeed } = await import('../../src/simulator/seed-sweep.ts')
+installNativeBackends(env)
 if (applied.size !== mutant.edits.length) {
   stdout.write('not applied\n')
   exit(1)
 }
 
-function firstViolation(): string {
-  for (let seed = 1; seed <= mutant.seeds; seed++) {
+function firstBreak(): string {
+  const { seeds, adversaries } = mutant
+  for (let seed = 1; seed <= seeds; seed++) {
+    const options = optionsOfSeed(seed, mutant)
     try {
-      const { validators } = mutant
-      simulateConsensus({ seed, validators, faultyMs: 8_000, transactions: 40 })
+      simulateConsensus(adversaries === undefined ? options : { ...options, adversaries })
     } catch (error) {
-      return error instanceof Error ? `${error.name}: ${error.message}` : 'unknown'
+      return `broken at seed ${seed}: ${error instanceof Error ? `${error.name}: ${error.message}` : 'unknown'}`
     }
   }
   return 'survived'
 }
 
-stdout.write(`${firstViolation()}\n`)
+stdout.write(`${firstBreak()}\n`)

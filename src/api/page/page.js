@@ -91,7 +91,14 @@ function drawStatus(status) {
       ? 'waiting for the federation’s key'
       : `key epoch ${status.peg.keyEpoch}, ${status.peg.l1Depth} confirmations`,
   )
+  drawOffenders(status.validators)
   drawWarning(status)
+}
+
+function drawOffenders(validators) {
+  const offenders = validators.filter(({ offences }) => offences > 0).map(({ index }) => index)
+  byId('offenders').hidden = offenders.length === 0
+  setText('offenders', `signed contradicting votes: ${offenders.join(', ')} (/v1/evidence)`)
 }
 
 function drawWarning(status) {

@@ -190,7 +190,9 @@ async function openJournal(
   { home, params, identity }: Assembly,
   store: KeyValueStore,
 ): Promise<AppendLog> {
-  const path = join(homePaths(home.path).journal, 'consensus.log')
+  // An observer votes never; its records must not pass for a validator's when a key is put back.
+  const name = identity === undefined ? 'observer.log' : 'consensus.log'
+  const path = join(homePaths(home.path).journal, name)
   const { height } = (await openChainDatabase(store, { chainId: params.chainId })).tip() ?? {}
   if (identity !== undefined && height !== undefined && !(await exists(path))) {
     throw new HomeError(

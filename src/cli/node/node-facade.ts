@@ -14,6 +14,7 @@ import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 import { createChainProofs } from './chain-proofs.ts'
+import { createEvidenceReports } from './evidence-reports.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
@@ -39,6 +40,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
   }
   const l1AddressNetwork = L1_ADDRESS_NETWORKS[params.l1Network]
   const reports = createPegReports({ node, member, addressNetwork, l1AddressNetwork })
+  const evidence = createEvidenceReports(node)
 
   return {
     addressNetwork,
@@ -51,8 +53,9 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     federation: () => federationOf(parts),
     genesis: () => parts.genesis,
     health: () => healthOf(parts),
-    onEvent: (handler) => forwardEvents(node, reports, handler),
+    onEvent: (handler) => forwardEvents(node, { reports, evidence }, handler),
     ...createChainProofs(node.chain),
+    evidence: (filter) => evidence.evidence(filter),
     ...reports,
   }
 }
@@ -100,17 +103,24 @@ function statusOf(parts: FacadeParts): StatusView {
     synced: node.isSynced(),
     halted: node.haltReason() ?? null,
     peers: node.network.peers().length,
+    agreement: agreementOf(node),
     validator: { index: selfIndex ?? null },
     validators: params.validators.map((publicKey, index) => ({
       index,
       publicKey,
       connected: linked.has(index) || index === selfIndex,
       self: index === selfIndex,
+      offences: node.chain.offencesOf(index),
     })),
     mempool: { count, bytes: vsize },
     l1: l1StatusOf(parts),
     peg: pegStatusOf(parts),
   }
+}
+
+function agreementOf(node: Node): StatusView['agreement'] {
+  const { height, view } = node.place()
+  return { height, view }
 }
 
 function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] {
@@ -202,11 +212,19 @@ function healthOf({ node, member, selfIndex }: FacadeParts): {
 
 function forwardEvents(
   node: Node,
-  reports: ReturnType<typeof createPegReports>,
+  views: {
+    readonly reports: ReturnType<typeof createPegReports>
+    readonly evidence: ReturnType<typeof createEvidenceReports>
+  },
   handler: (event: NodeFacadeEvent) => void,
 ): () => void {
   return node.events.subscribe((event) => {
+    if (event.kind === 'evidence') {
+      const evidence = views.evidence.viewOf(event.evidence, event.carriedBy)
+      handler({ kind: 'evidence', evidence })
+    }
     if (event.kind !== 'block') return
+    const { reports } = views
     const { height, hash, block } = event
     handler({ kind: 'block', height, hash, txCount: block.transactions.length })
     for (const deposit of reports.mintedIn(block)) handler({ kind: 'deposit', deposit })

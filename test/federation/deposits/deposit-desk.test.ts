@@ -17,7 +17,7 @@ interface DeskWorld {
   readonly desk: DepositDesk
   readonly published: Uint8Array[]
   readonly flags: { isSynced: boolean }
-  readonly hear: (from: string, payload: Uint8Array) => GossipVerdict
+  readonly hear: (from: string, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>
 }
 
 async function deskOf(world: PegWorld): Promise<DeskWorld> {
@@ -129,7 +129,7 @@ describe('the deposit desk: gossip', () => {
 
   it('listens to each peer for a bounded number a minute', async () => {
     const { hear, book } = await deskOf(await PegWorld.open())
-    const send = (peer: string, n: number): GossipVerdict =>
+    const send = (peer: string, n: number): GossipVerdict | Promise<GossipVerdict> =>
       hear(peer, encodeRegistrationMessage({ keyEpoch: 0, recipient: recipientOf(n) }))
     for (let n = 0; n < 200; n++) send('flooder', n)
     expect(book.registrations.size).toBe(120)

@@ -1,0 +1,93 @@
+/**
+ * `/metrics`: what `/v1/status` says, in the text format that Prometheus reads (exposition format 0.0.4).
+ * Gauges only, except for the heights at which validators were convicted, which never go down.
+ * Leaves out histograms and what the process itself uses.
+ */
+
+import type { Context } from 'hono'
+import type { ApiContext, ApiEnv } from './api-context.ts'
+import type { StatusView } from './schemas.ts'
+
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+interface Metric {
+  readonly name: string
+  readonly type: 'gauge' | 'counter'
+  readonly help: string
+  readonly samples: readonly Sample[]
+}
+
+interface Sample {
+  readonly labels?: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+export function respondMetrics(c: Context<ApiEnv>, { node }: ApiContext): Response {
+  const text = metricsOf(node.status()).map(textOf).join('')
+  return c.body(text, 200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' })
+}
+
+function metricsOf(status: StatusView): readonly Metric[] {
+  const { agreement, l1, mempool, peg, validators } = status
+  return [
+    gauge('height', 'Height of the last final block.', status.height),
+    gauge('block_time_seconds', 'Its time, since 1970.', status.blockTimeMs / 1_000),
+    gauge('agreement_height', 'Height that is being agreed on.', agreement.height),
+    gauge('agreement_view', 'View of that height.', agreement.view),
+    gauge('synced', '1 when this node is in sync.', Number(status.synced)),
+    gauge('halted', '1 when this node has stopped for good.', Number(status.halted !== null)),
+    gauge('peers', 'Connected peers.', status.peers),
+    {
+      name: 'validator_connected',
+      type: 'gauge',
+      help: '1 when there is a link to the validator.',
+      samples: validators.map(({ index, connected }) => ({
+        labels: { validator: index },
+        value: Number(connected),
+      })),
+    },
+    {
+      name: 'validator_offences_total',
+      type: 'counter',
+      help: 'Heights at which the chain convicts the validator of double votes.',
+      samples: validators.map(({ index, offences }) => ({
+        labels: { validator: index },
+        value: offences,
+      })),
+    },
+    gauge('mempool_transactions', 'Transactions that wait.', mempool.count),
+    gauge('mempool_vbytes', 'Their virtual bytes.', mempool.bytes),
+    ...(l1.height === null ? [] : [gauge('l1_height', 'Height of this node’s L1.', l1.height)]),
+    gauge('l1_chain_height', 'Height of the last L1 header in the chain.', l1.chainHeight),
+    ...books(peg),
+    gauge('peg_solvent', '1 when supply and reserves agree.', Number(peg.solvent)),
+  ]
+}
+
+function books(peg: StatusView['peg']): readonly Metric[] {
+  return [
+    gauge('peg_supply_satoshis', 'Supply.', peg.supply),
+    gauge(
+      'peg_pending_releases_satoshis',
+      'Owed to releases that are not paid.',
+      peg.pendingReleases,
+    ),
+    gauge('peg_fee_reserve_satoshis', 'Kept for L1 fees.', peg.feeReserve),
+    gauge('peg_in_flight_fees_satoshis', 'Fees of unconfirmed batches.', peg.inFlightFees),
+    gauge('peg_reserves_satoshis', 'Reserves on L1.', peg.reserves),
+  ]
+}
+
+function gauge(name: string, help: string, value: number): Metric {
+  return { name, type: 'gauge', help, samples: [{ value }] }
+}
+
+/** Names, labels and help are ours, so nothing in them needs escapes. */
+function textOf({ name, type, help, samples }: Metric): string {
+  const full = `causeway_${name}`
+  const lines = samples.map(({ labels = {}, value }) => {
+    const pairs = Object.entries(labels).map(([label, of]) => `${label}="${of}"`)
+    return `${full}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`
+  })
+  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join('')}`
+}

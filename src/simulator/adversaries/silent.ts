@@ -1,0 +1,7 @@
+/** Says nothing: its process never starts. */
+
+import type { Adversary } from './adversary.ts'
+
+export function createSilent(): Adversary {
+  return { presence: 'never' }
+}

@@ -1,0 +1,10 @@
+/** What a checker knows of the run it watches. A checker is one thing that must hold in every run. */
+
+import type { VoteContext } from '../../consensus/votes.ts'
+
+export interface Watch {
+  readonly context: VoteContext
+  readonly byzantine: ReadonlySet<number>
+  /** Reports a broken promise: which, and where. */
+  readonly fail: (message: string) => void
+}

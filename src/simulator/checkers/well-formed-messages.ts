@@ -1,0 +1,35 @@
+/**
+ * Everything that an honest node says holds: signatures and certificates verify, and its proposals
+ * are justified.
+ */
+
+import { verifyJustification } from '../../consensus/justification.ts'
+import type { Message } from '../../consensus/messages.ts'
+import { verifyMessage } from '../../consensus/verify-message.ts'
+import type { NodeObserver } from '../node-observer.ts'
+import type { SimulatedNode } from '../simulated-node.ts'
+import type { Watch } from './watch.ts'
+
+const NOTHING_KNOWN = { hasVote: () => false, hasCertificate: () => false }
+
+export class WellFormedMessages implements NodeObserver {
+  readonly #watch: Watch
+
+  constructor(watch: Watch) {
+    this.#watch = watch
+  }
+
+  released(node: SimulatedNode, message: Message): void {
+    const { byzantine, context, fail } = this.#watch
+    if (byzantine.has(node.index)) return
+    if (!verifyMessage(message, context, NOTHING_KNOWN)) {
+      fail(`node ${node.index} sent a bad ${message.kind}`)
+    }
+    if (message.kind !== 'propose') return
+    const { height, view, blockHash } = message.leaderVote
+    const isJustified =
+      blockHash !== undefined &&
+      verifyJustification(message.justification, { height, view, hash: blockHash })
+    if (!isJustified) fail(`node ${node.index} proposed without justification at ${height}/${view}`)
+  }
+}

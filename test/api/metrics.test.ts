@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { apiFixture } from '../support/api-fixture.ts'
+import { storyChain } from '../support/chain-fixture.ts'
+
+/** Samples by name and labels; every line that is none must introduce one. */
+function samplesIn(text: string): Map<string, number> {
+  const samples = new Map<string, number>()
+  let metric = ''
+  for (const line of text.trimEnd().split('\n')) {
+    const help = /^# HELP (causeway_[a-z0-9_]+) .+$/.exec(line)
+    if (help !== null) {
+      metric = help[1] ?? ''
+      continue
+    }
+    if (line.startsWith('#')) {
+      expect(line).toMatch(new RegExp(`^# TYPE ${metric} (?:gauge|counter)$`))
+      continue
+    }
+    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="\d+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
+    expect(sample, line).not.toBeNull()
+    expect(sample?.[1]).toBe(metric)
+    samples.set(`${sample?.[1]}${sample?.[2]}`, Number(sample?.[3]))
+  }
+  return samples
+}
+
+describe('/metrics', () => {
+  it('says in Prometheus’ format what the status says', async () => {
+    const { chain } = storyChain()
+    const response = await apiFixture(chain).get('/metrics')
+    expect(response.status).toBe(200)
+    expect(response.headers.get('Content-Type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+    expect(response.headers.get('Cache-Control')).toBe('no-store')
+    const samples = samplesIn(await response.text())
+    const said = (name: string): number | undefined => samples.get(`causeway_${name}`)
+    expect(said('height')).toBe(3)
+    expect(said('agreement_height')).toBe(4)
+    expect(said('agreement_view')).toBe(2)
+    expect(said('halted')).toBe(0)
+    expect(said('synced')).toBe(1)
+    expect(said('peers')).toBe(3)
+    expect(said('mempool_transactions')).toBe(1)
+    expect(said('validator_connected{validator="3"}')).toBe(0)
+    expect(said('validator_offences_total{validator="1"}')).toBe(0)
+    expect(said('validator_offences_total{validator="2"}')).toBe(1)
+    expect(said('peg_reserves_satoshis')).toBe(100_000)
+  })
+})
