@@ -18,7 +18,7 @@ import {
   wtxidFromBytes,
 } from '../primitives/hashes.ts'
 import { sha256d } from '../primitives/sha256.ts'
-import { type Transaction, witnessTransactionId } from './transaction.ts'
+import { type Transaction, witnessHash } from './transaction.ts'
 
 export interface MerkleProof {
   /** Of the transaction in its block, from 0. */
@@ -41,17 +41,20 @@ const ZERO_WTXID = toWtxid('00'.repeat(32))
 /** The root over ids in block order; zero for an empty list, as in Bitcoin Core. */
 export function merkleRoot(ids: readonly Txid[]): MerkleRoot {
   if (ids.length === 0) return { root: ZERO_TXID, mutated: false }
-  const { root, mutated } = computeRoot(ids.map(reversedToBytes))
+  const { root, mutated } = computeRoot(ids.map((id) => reversedToBytes(id)))
   return { root: txidFromBytes(root), mutated }
 }
 
 /** BIP141: the root over wtxids, with zero in the coinbase's place. */
 export function witnessMerkleRoot(transactions: readonly Transaction[]): Wtxid {
-  if (transactions.length === 0) return ZERO_WTXID
-  const ids = transactions.map((transaction, i) =>
-    i === 0 ? ZERO_WTXID : witnessTransactionId(transaction),
-  )
-  return wtxidFromBytes(computeRoot(ids.map(reversedToBytes)).root)
+  return transactions.length === 0 ? ZERO_WTXID : witnessRootBeyondCoinbase(transactions.slice(1))
+}
+
+/** The same for a coinbase that is not made yet, or of no interest, and the `others` after it. */
+export function witnessRootBeyondCoinbase(others: readonly Transaction[]): Wtxid {
+  const leaves: Uint8Array[] = [new Uint8Array(32)]
+  for (const other of others) leaves.push(witnessHash(other))
+  return wtxidFromBytes(computeRoot(leaves).root)
 }
 
 function computeRoot(leaves: readonly Uint8Array[]): { root: Uint8Array; mutated: boolean } {

@@ -5,7 +5,7 @@
  */
 
 import { assert } from '../primitives/assert.ts'
-import { bytesToHex, concatBytes } from '../primitives/bytes.ts'
+import { concatBytes, equalBytes } from '../primitives/bytes.ts'
 import { Opcode } from './opcodes.ts'
 
 export type OutputKind =
@@ -38,19 +38,24 @@ const WITHDRAW_TARGETS: ReadonlySet<OutputKind['kind']> = new Set([
   'p2wsh',
   'p2tr',
 ])
-const UNKNOWN: OutputKind = { kind: 'unknown' }
 
 /** Pay-to-anchor: witness v1 with the two bytes 4e73. */
 export const P2A_SCRIPT: Uint8Array = Uint8Array.of(0x51, 0x02, 0x4e, 0x73)
 
 /** BIP141: a version opcode and one direct push of 2 to 40 bytes. */
 export function findWitnessProgram(script: Uint8Array): WitnessProgram | undefined {
-  const [opcode, length] = script
+  const version = findWitnessVersion(script)
+  return version === undefined ? undefined : { version, program: script.subarray(2) }
+}
+
+function findWitnessVersion(script: Uint8Array): number | undefined {
+  const opcode = script[0]
+  const length = script[1]
   if (opcode === undefined || length === undefined || script.length !== length + 2) return undefined
   if (length < PROGRAM_BYTES_MIN || length > PROGRAM_BYTES_MAX) return undefined
+  if (opcode === Opcode.OP_0) return 0
   const isVersion = opcode >= Opcode.OP_1 && opcode <= Opcode.OP_16
-  if (opcode !== Opcode.OP_0 && !isVersion) return undefined
-  return { version: isVersion ? opcode - Opcode.OP_1 + 1 : 0, program: script.subarray(2) }
+  return isVersion ? opcode - Opcode.OP_1 + 1 : undefined
 }
 
 /** @throws AssertionError unless the version is 0 … 16 and the program 2 … 40 bytes. */
@@ -66,37 +71,59 @@ export function witnessScript({ version, program }: WitnessProgram): Uint8Array 
 
 /** What an output script is. The payloads are views of the script. */
 export function classifyOutput(script: Uint8Array): OutputKind {
-  if (script[0] === Opcode.OP_RETURN) return { kind: 'op_return', data: script.subarray(1) }
-  const witness = findWitnessProgram(script)
-  return witness === undefined ? classifyHashOutput(script) : classifyWitness(witness)
+  const kind = outputKind(script)
+  switch (kind) {
+    case 'p2wpkh':
+    case 'p2wsh':
+    case 'p2tr':
+      return { kind, program: script.subarray(2) }
+    case 'withdraw':
+      return { kind, l1Script: script.subarray(2) }
+    case 'op_return':
+      return { kind, data: script.subarray(1) }
+    case 'p2pkh':
+      return { kind, hash: script.subarray(3, 23) }
+    case 'p2sh':
+      return { kind, hash: script.subarray(2, 22) }
+    case 'p2a':
+    case 'unknown':
+      return { kind }
+  }
 }
 
-function classifyWitness({ version, program }: WitnessProgram): OutputKind {
-  if (version === 0 && program.length === 20) return { kind: 'p2wpkh', program }
-  if (version === 0 && program.length === 32) return { kind: 'p2wsh', program }
-  if (version === 1 && program.length === 32) return { kind: 'p2tr', program }
-  if (version === 1 && program.length === 2 && program[0] === 0x4e && program[1] === 0x73) {
-    return { kind: 'p2a' }
+/** The same without its payload: rules ask for it several times per output. */
+export function outputKind(script: Uint8Array): OutputKind['kind'] {
+  if (script[0] === Opcode.OP_RETURN) return 'op_return'
+  const programLength = script.length - 2
+  switch (findWitnessVersion(script)) {
+    case undefined:
+      return hashOutputKind(script)
+    case 0:
+      if (programLength === 20) return 'p2wpkh'
+      return programLength === 32 ? 'p2wsh' : 'unknown'
+    case 1:
+      if (programLength === 32) return 'p2tr'
+      return equalBytes(script, P2A_SCRIPT) ? 'p2a' : 'unknown'
+    case WITHDRAW_VERSION:
+      return isWithdrawTarget(script.subarray(2)) ? 'withdraw' : 'unknown'
+    default:
+      return 'unknown'
   }
-  if (version === WITHDRAW_VERSION && isWithdrawTarget(program)) {
-    return { kind: 'withdraw', l1Script: program }
-  }
-  return UNKNOWN
 }
 
 /** P2PKH: DUP HASH160 <20> EQUALVERIFY CHECKSIG; P2SH (BIP16): HASH160 <20> EQUAL. */
-function classifyHashOutput(script: Uint8Array): OutputKind {
-  const hex = script.length <= 25 ? bytesToHex(script) : ''
-  if (/^76a914[0-9a-f]{40}88ac$/.test(hex)) return { kind: 'p2pkh', hash: script.subarray(3, 23) }
-  if (/^a914[0-9a-f]{40}87$/.test(hex)) return { kind: 'p2sh', hash: script.subarray(2, 22) }
-  return UNKNOWN
+function hashOutputKind(script: Uint8Array): 'p2pkh' | 'p2sh' | 'unknown' {
+  const { length } = script
+  if (length === 25 && equalBytes(script, p2pkhScript(script.subarray(3, 23)))) return 'p2pkh'
+  if (length === 23 && equalBytes(script, p2shScript(script.subarray(2, 22)))) return 'p2sh'
+  return 'unknown'
 }
 
 /** Exactly the five L1 scripts that a release may pay. */
 export function isWithdrawTarget(l1Script: Uint8Array): boolean {
   // Withdraw outputs do not nest.
   if (l1Script[0] === Opcode.OP_16) return false
-  return WITHDRAW_TARGETS.has(classifyOutput(l1Script).kind)
+  return WITHDRAW_TARGETS.has(outputKind(l1Script))
 }
 
 /** The output script that burns coins for a payment to `l1Script`. @throws AssertionError */

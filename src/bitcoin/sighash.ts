@@ -5,7 +5,7 @@
  */
 
 import { assert, present } from '../primitives/assert.ts'
-import { type ByteWriter, encodeWith } from '../primitives/codec.ts'
+import { type ByteWriter, useEncoded } from '../primitives/codec.ts'
 import { sha256, sha256d, taggedHash } from '../primitives/sha256.ts'
 import {
   type Transaction,
@@ -37,37 +37,44 @@ export interface TapscriptExtension {
 }
 
 export interface TaprootSighashOptions {
-  readonly tapscript?: TapscriptExtension
+  readonly tapscript?: TapscriptExtension | undefined
   /** SHA256 of the annex behind its CompactSize length. */
-  readonly annexHash?: Uint8Array
+  readonly annexHash?: Uint8Array | undefined
 }
 
 /** Single SHA256s over all inputs or outputs; BIP143 hashes them once more. */
 interface TransactionHashes {
+  readonly transaction: Transaction
   readonly prevouts: Uint8Array
   readonly sequences: Uint8Array
   readonly outputs: Uint8Array
 }
 
 interface SpentHashes {
+  readonly transaction: Transaction
   readonly spentOutputs: readonly TxOutput[]
   readonly amounts: Uint8Array
   readonly scripts: Uint8Array
 }
 
-const transactionHashes = new WeakMap<Transaction, TransactionHashes>()
-const spentHashes = new WeakMap<Transaction, SpentHashes>()
+/**
+ * Of the latest transaction only: inputs are checked and signed transaction by transaction, and a
+ * table of all would cost as much as the hashes of a small one.
+ */
+let latestHashes: TransactionHashes | undefined
+let latestSpentHashes: SpentHashes | undefined
 const outputHashes = new WeakMap<TxOutput, Uint8Array>()
 
 function hashWith(write: (writer: ByteWriter) => void): Uint8Array {
-  return sha256(encodeWith(write))
+  return useEncoded(write, sha256)
 }
 
 function hashesOf(transaction: Transaction): TransactionHashes {
-  let hashes = transactionHashes.get(transaction)
-  if (hashes === undefined) {
+  let hashes = latestHashes
+  if (hashes?.transaction !== transaction) {
     const { inputs, outputs } = transaction
     hashes = {
+      transaction,
       prevouts: hashWith((w) => {
         for (const input of inputs) writeOutPoint(w, input.prevout)
       }),
@@ -78,16 +85,17 @@ function hashesOf(transaction: Transaction): TransactionHashes {
         for (const output of outputs) writeOutput(w, output)
       }),
     }
-    transactionHashes.set(transaction, hashes)
+    latestHashes = hashes
   }
   return hashes
 }
 
 function spentHashesOf(transaction: Transaction, spentOutputs: readonly TxOutput[]): SpentHashes {
-  let hashes = spentHashes.get(transaction)
-  // The same transaction may be tried against other coins: the entry belongs to one list of them.
-  if (hashes?.spentOutputs !== spentOutputs) {
+  let hashes = latestSpentHashes
+  // The same transaction may be tried against other coins: the hashes belong to one list of them.
+  if (hashes?.transaction !== transaction || hashes.spentOutputs !== spentOutputs) {
     hashes = {
+      transaction,
       spentOutputs,
       amounts: hashWith((w) => {
         for (const output of spentOutputs) w.u64(output.value)
@@ -96,7 +104,7 @@ function spentHashesOf(transaction: Transaction, spentOutputs: readonly TxOutput
         for (const output of spentOutputs) w.varBytes(output.script)
       }),
     }
-    spentHashes.set(transaction, hashes)
+    latestSpentHashes = hashes
   }
   return hashes
 }
@@ -131,21 +139,19 @@ export function witnessV0Sighash(
   const covers = hashType & OUTPUTS_MASK
   const anyoneCanPay = (hashType & SighashType.ANYONECANPAY) !== 0
   const coversAll = covers !== SighashType.NONE && covers !== SighashType.SINGLE
-  return sha256d(
-    encodeWith((w) => {
-      // 1. nVersion, 2. hashPrevouts, 3. hashSequence
-      w.u32(transaction.version)
-      w.bytes(anyoneCanPay ? ZERO_HASH : sha256(hashes.prevouts))
-      w.bytes(!anyoneCanPay && coversAll ? sha256(hashes.sequences) : ZERO_HASH)
-      // 4. outpoint, 5. scriptCode, 6. value, 7. nSequence of this input
-      writeOutPoint(w, input.prevout)
-      w.varBytes(scriptCode).u64(value).u32(input.sequence)
-      // 8. hashOutputs
-      w.bytes(coversAll ? sha256(hashes.outputs) : v0OutputHash(transaction, index, covers))
-      // 9. nLockTime, 10. hash type
-      w.u32(transaction.lockTime).u32(hashType)
-    }),
-  )
+  return useEncoded((w) => {
+    // 1. nVersion, 2. hashPrevouts, 3. hashSequence
+    w.u32(transaction.version)
+    w.bytes(anyoneCanPay ? ZERO_HASH : sha256(hashes.prevouts))
+    w.bytes(!anyoneCanPay && coversAll ? sha256(hashes.sequences) : ZERO_HASH)
+    // 4. outpoint, 5. scriptCode, 6. value, 7. nSequence of this input
+    writeOutPoint(w, input.prevout)
+    w.varBytes(scriptCode).u64(value).u32(input.sequence)
+    // 8. hashOutputs
+    w.bytes(coversAll ? sha256(hashes.outputs) : v0OutputHash(transaction, index, covers))
+    // 9. nLockTime, 10. hash type
+    w.u32(transaction.lockTime).u32(hashType)
+  }, sha256d)
 }
 
 /** BIP143: NONE, and SINGLE without a matching output, sign zeros. */
@@ -182,7 +188,7 @@ export function taprootSighash(
   const own = hashesOf(transaction)
   const spent = spentHashesOf(transaction, spentOutputs)
 
-  const message = encodeWith((w) => {
+  const writeMessage = (w: ByteWriter): void => {
     // epoch 0, hash_type, nVersion, nLockTime
     w.u8(0).u8(hashType).u32(transaction.version).u32(transaction.lockTime)
     // sha_prevouts, sha_amounts, sha_scriptpubkeys, sha_sequences
@@ -204,6 +210,6 @@ export function taprootSighash(
     if (matchingHash !== undefined) w.bytes(matchingHash)
     // BIP342's extension: tapleaf_hash, key_version 0, codesep_pos
     if (tapscript !== undefined) w.bytes(tapscript.leafHash).u8(0).u32(tapscript.codeSeparator)
-  })
-  return taggedHash('TapSighash', message)
+  }
+  return useEncoded(writeMessage, (message) => taggedHash('TapSighash', message))
 }

@@ -7,7 +7,7 @@
  */
 
 import { Opcode, readOperation } from './opcodes.ts'
-import { classifyOutput } from './script.ts'
+import { outputKind } from './script.ts'
 import type { Transaction, TxOutput } from './transaction.ts'
 
 /** What CHECKMULTISIG counts where its number of keys is not a constant. */
@@ -19,10 +19,11 @@ type OpcodeCount = (opcode: number, previous: number) => number
 /** Over all inputs. `spentOutputs` holds what every input spends, in order. */
 export function countSigops(transaction: Transaction, spentOutputs: readonly TxOutput[]): number {
   let count = 0
-  for (const [index, { witness }] of transaction.inputs.entries()) {
+  for (let index = 0; index < spentOutputs.length; index++) {
     const spent = spentOutputs[index]
-    if (spent === undefined) continue
-    const { kind } = classifyOutput(spent.script)
+    const witness = transaction.inputs[index]?.witness
+    if (spent === undefined || witness === undefined) continue
+    const kind = outputKind(spent.script)
     if (kind === 'p2wpkh') count += 1
     if (kind === 'p2wsh') count += countScript(witness.at(-1), witnessV0Count)
     if (kind === 'p2tr') count += countTaproot(witness)

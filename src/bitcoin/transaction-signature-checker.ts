@@ -29,9 +29,9 @@ export interface CheckedInput {
   readonly index: number
   /** One per input. */
   readonly spentOutputs: readonly TxOutput[]
-  readonly annexHash?: Uint8Array
+  readonly annexHash?: Uint8Array | undefined
   /** Where curve checks go that may wait; without it every check is made at once. */
-  readonly checks?: CheckBatch
+  readonly checks?: CheckBatch | undefined
 }
 
 /** What a v0 signature comes down to. */
@@ -102,12 +102,10 @@ export class TransactionSignatureChecker implements SignatureChecker {
     const hashType = signature[64] ?? SighashType.DEFAULT
     if (signature.length === 65 && hashType === SighashType.DEFAULT) return 'SCHNORR_SIG_HASHTYPE'
     const { transaction, index, spentOutputs, annexHash, checks } = this.#checked
-    const hash = taprootSighash(transaction, index, spentOutputs, hashType, {
-      ...(tapscript === undefined ? {} : { tapscript }),
-      ...(annexHash === undefined ? {} : { annexHash }),
-    })
+    const options = { tapscript, annexHash }
+    const hash = taprootSighash(transaction, index, spentOutputs, hashType, options)
     if (hash === undefined) return 'SCHNORR_SIG_HASHTYPE'
-    const bare = signature.subarray(0, 64)
+    const bare = signature.length === 64 ? signature : signature.subarray(0, 64)
     if (checks === undefined)
       return verifySchnorr(bare, hash, publicKey) ? undefined : 'SCHNORR_SIG'
     checks.addSchnorr(bare, hash, publicKey)

@@ -4,16 +4,17 @@
  * input. Which transactions are allowed is not decided here.
  */
 
-import { concatBytes } from '../primitives/bytes.ts'
 import {
   type ByteReader,
   type ByteWriter,
   DecodeError,
   decodeAll,
   encodeWith,
+  useEncoded,
 } from '../primitives/codec.ts'
 import {
   readTxid,
+  reversedToBytes,
   type Txid,
   toTxid,
   txidFromBytes,
@@ -137,14 +138,17 @@ export function encodeTransaction(transaction: Transaction): Uint8Array {
 
 /** The serialisation before BIP144, whose hash is the txid. */
 export function encodeTransactionWithoutWitness(transaction: Transaction): Uint8Array {
-  const encoding = derived.get(transaction)?.encoding
-  if (encoding !== undefined) return withoutWitness(encoding)
-  return encodeWith((writer) => writeTransaction(writer, transaction, false))
+  return encodeWith((writer) => writeWithoutWitness(writer, transaction))
 }
 
-/** Version and lock time stand at the ends, with or without witness. */
-function withoutWitness({ bytes, body }: Encoding): Uint8Array {
-  return concatBytes(bytes.subarray(0, 4), body, bytes.subarray(-4))
+function writeWithoutWitness(writer: ByteWriter, transaction: Transaction): void {
+  const encoding = derived.get(transaction)?.encoding
+  if (encoding === undefined) {
+    writeTransaction(writer, transaction, false)
+    return
+  }
+  // Version and lock time stand at the ends, with or without witness.
+  writer.u32(transaction.version).bytes(encoding.body).u32(transaction.lockTime)
 }
 
 function hasWitness(transaction: Transaction): boolean {
@@ -237,22 +241,38 @@ function derivedOf(transaction: Transaction): Derived {
 /** SHA256d without the witness. */
 export function transactionId(transaction: Transaction): Txid {
   const known = derivedOf(transaction)
-  known.txid ??= txidFromBytes(sha256d(encodeTransactionWithoutWitness(transaction)))
+  known.txid ??= txidFromBytes(useEncoded((w) => writeWithoutWitness(w, transaction), sha256d))
   return known.txid
 }
 
 /** SHA256d with the witness. A coinbase's counts as zero in a block. */
 export function witnessTransactionId(transaction: Transaction): Wtxid {
   const known = derivedOf(transaction)
-  known.wtxid ??= wtxidFromBytes(sha256d(known.encoding?.bytes ?? encodeTransaction(transaction)))
+  known.wtxid ??= wtxidFromBytes(hashWithWitness(transaction, known.encoding))
   return known.wtxid
+}
+
+/** The wtxid in SHA256d's output order, for Merkle trees, which have no use for it as text. 32 bytes. */
+export function witnessHash(transaction: Transaction): Uint8Array {
+  const { wtxid, encoding } = derivedOf(transaction)
+  return wtxid === undefined ? hashWithWitness(transaction, encoding) : reversedToBytes(wtxid)
+}
+
+function hashWithWitness(transaction: Transaction, encoding: Encoding | undefined): Uint8Array {
+  return sha256d(encoding?.bytes ?? encodeTransaction(transaction))
 }
 
 /** Bytes of both serialisations. */
 export function transactionSizes(transaction: Transaction): TransactionSizes {
   const known = derivedOf(transaction)
-  known.sizes ??= measure(transaction)
+  known.sizes ??=
+    known.encoding === undefined ? measure(transaction) : measureEncoding(known.encoding)
   return known.sizes
+}
+
+/** Version and lock time stand outside the body. */
+function measureEncoding({ bytes, body }: Encoding): TransactionSizes {
+  return { strippedBytes: 4 + body.length + 4, totalBytes: bytes.length }
 }
 
 function measure(transaction: Transaction): TransactionSizes {

@@ -12,7 +12,7 @@ import { ok, type Rejection, type Result, reject } from '../primitives/result.ts
 import { sha256 } from '../primitives/sha256.ts'
 import { hashBudget } from './hash-operations.ts'
 import { executeWitnessScript } from './interpreter.ts'
-import { classifyOutput, findWitnessProgram, p2pkhScript } from './script.ts'
+import { findWitnessProgram, outputKind, p2pkhScript } from './script.ts'
 import type { ScriptFailure } from './script-error.ts'
 import { hasFlag, ScriptFlag, type ScriptFlags } from './script-flags.ts'
 import type { ScriptContext } from './script-machine.ts'
@@ -51,34 +51,28 @@ export function verifyInput(
   assert(spentOutputs.length === transaction.inputs.length, 'one spent output per input')
   const input = present(transaction.inputs[index], 'verified input')
   const { script } = present(spentOutputs[index], 'spent output')
-  const spend = {
-    transaction,
-    index,
-    spentOutputs,
-    witness: input.witness,
-    flags,
-    ...(checks === undefined ? {} : { checks }),
-  }
+  const { witness } = input
+  const spend = { transaction, index, spentOutputs, witness, flags, checks }
   const failure = dispatch(spend, script, input.scriptSig)
   return failure === undefined ? ok(undefined) : reject(failure)
 }
 
 function dispatch(spend: Spend, script: Uint8Array, scriptSig: Uint8Array): ScriptFailure {
-  const output = classifyOutput(script)
-  const program = findWitnessProgram(script)
-  if (program === undefined) return 'OUTPUT_TYPE'
+  const witnessProgram = findWitnessProgram(script)
+  if (witnessProgram === undefined) return 'OUTPUT_TYPE'
+  const { version, program } = witnessProgram
   // The output script runs before its program is looked at, and must leave true: a program of zeros,
   // or of zeros with a sign behind them, is false.
-  if (!isTruthy(program.program)) return 'EVAL_FALSE'
+  if (!isTruthy(program)) return 'EVAL_FALSE'
   // BIP141: "The scriptSig must be exactly empty or validation fails."
   if (scriptSig.length !== 0) return 'WITNESS_MALLEATED'
-  switch (output.kind) {
+  switch (outputKind(script)) {
     case 'p2wpkh':
-      return verifyKeyHash(spend, output.program)
+      return verifyKeyHash(spend, program)
     case 'p2wsh':
-      return verifyScriptHash(spend, output.program)
+      return verifyScriptHash(spend, program)
     case 'p2tr':
-      return verifyTaproot(spend, output.program)
+      return verifyTaproot(spend, program)
     case 'p2a':
       return verifyAnchor(spend)
     case 'op_return':
@@ -89,7 +83,7 @@ function dispatch(spend: Spend, script: Uint8Array, scriptSig: Uint8Array): Scri
       break
   }
   // BIP141: version 0 with any other length fails. Higher versions wait for a meaning.
-  if (program.version === 0) return 'WITNESS_PROGRAM_WRONG_LENGTH'
+  if (version === 0) return 'WITNESS_PROGRAM_WRONG_LENGTH'
   return 'DISCOURAGE_UPGRADABLE_WITNESS_PROGRAM'
 }
 

@@ -3,7 +3,7 @@
  * chain's narrower set of forms). Codes are Bitcoin Core's words where Core has one.
  */
 
-import { classifyOutput } from '../bitcoin/script.ts'
+import { outputKind } from '../bitcoin/script.ts'
 import {
   isCoinbase,
   outPointKey,
@@ -37,7 +37,7 @@ function checkOutputs(transaction: Transaction): Result<void, Rejection> {
   for (const [index, output] of transaction.outputs.entries()) {
     total += output.value
     if (total > MAX_SATS) return reject('bad-txns-txouttotal-toolarge')
-    switch (classifyOutput(output.script).kind) {
+    switch (outputKind(output.script)) {
       case 'p2wpkh':
       case 'p2wsh':
       case 'p2tr':
@@ -64,11 +64,14 @@ function checkInputs(transaction: Transaction): Result<void, Rejection> {
     const length = transaction.inputs[0]?.scriptSig.length ?? 0
     return length < 2 || length > 100 ? reject('bad-cb-length') : ok(undefined)
   }
-  const seen = new Set<string>()
+  // An input alone, as most are, has no double.
+  const seen = transaction.inputs.length === 1 ? undefined : new Set<string>()
   for (const input of transaction.inputs) {
-    const key = outPointKey(input.prevout)
-    if (seen.has(key)) return reject('bad-txns-inputs-duplicate')
-    seen.add(key)
+    if (seen !== undefined) {
+      const key = outPointKey(input.prevout)
+      if (seen.has(key)) return reject('bad-txns-inputs-duplicate')
+      seen.add(key)
+    }
     if (isNullOutPoint(input.prevout.vout, input.prevout.txid))
       return reject('bad-txns-prevout-null')
     // BIP141: native witness programs only, so no input has anything to say here.

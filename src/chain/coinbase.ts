@@ -3,23 +3,16 @@
  * and ours to the extension. BIP34 height; BIP54 lock time and sequence.
  */
 
-import { merkleRoot } from '../bitcoin/merkle.ts'
-import { classifyOutput } from '../bitcoin/script.ts'
+import { witnessRootBeyondCoinbase } from '../bitcoin/merkle.ts'
+import { outputKind } from '../bitcoin/script.ts'
 import {
   isCoinbase,
   NULL_OUTPOINT,
   type Transaction,
   type TxOutput,
-  witnessTransactionId,
 } from '../bitcoin/transaction.ts'
 import { concatBytes, equalBytes, hexToBytes } from '../primitives/bytes.ts'
-import {
-  type Hash32,
-  hashToBytes,
-  reversedToBytes,
-  toTxid,
-  ZERO_BLOCK_HASH,
-} from '../primitives/hashes.ts'
+import { type Hash32, hashToBytes, reversedToBytes } from '../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { sha256d } from '../primitives/sha256.ts'
 import { type Sats, sats } from '../primitives/units.ts'
@@ -78,9 +71,8 @@ export function heightScript(height: number): Uint8Array {
 
 /** BIP141: SHA256d(witness Merkle root ‖ reserved value), the coinbase's own wtxid being zero. */
 function witnessCommitment(others: readonly Transaction[]): Uint8Array {
-  const coinbaseWtxid = toTxid(ZERO_BLOCK_HASH)
-  const ids = [coinbaseWtxid, ...others.map((other) => toTxid(witnessTransactionId(other)))]
-  return sha256d(concatBytes(reversedToBytes(merkleRoot(ids).root), WITNESS_RESERVED))
+  const root = witnessRootBeyondCoinbase(others)
+  return sha256d(concatBytes(reversedToBytes(root), WITNESS_RESERVED))
 }
 
 /** Everything about the coinbase but the amount. */
@@ -123,7 +115,7 @@ function checkForm(coinbase: Transaction, height: number): Result<void, Rejectio
 }
 
 function isPayout(output: TxOutput): boolean {
-  const { kind } = classifyOutput(output.script)
+  const kind = outputKind(output.script)
   return output.value > 0n && (kind === 'p2wpkh' || kind === 'p2wsh' || kind === 'p2tr')
 }
 

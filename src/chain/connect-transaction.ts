@@ -130,10 +130,10 @@ function sequenceLocksPassed(
 ): boolean {
   // BIP68: version is compared as an unsigned number.
   if (transaction.version < 2) return true
-  for (const [index, input] of transaction.inputs.entries()) {
+  for (let index = 0; index < spent.length; index++) {
     const coin = spent[index]
-    const { sequence } = input
-    if (coin === undefined || sequence >= SEQUENCE_LOCK_DISABLE) continue
+    const sequence = transaction.inputs[index]?.sequence
+    if (coin === undefined || sequence === undefined || sequence >= SEQUENCE_LOCK_DISABLE) continue
     const units = sequence & SEQUENCE_LOCK_MASK
     if ((sequence & SEQUENCE_LOCK_TYPE_TIME) === 0) {
       if (context.height < coin.height + units) return false

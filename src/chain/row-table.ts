@@ -50,6 +50,21 @@ export class RowTable {
     this.#chunkOf(row)[this.#start(row) + word] = value
   }
 
+  /** Does a row hold `words`, from its first one on? */
+  startsWith(row: number, words: Uint32Array): boolean {
+    const chunk = this.#chunkOf(row)
+    const start = this.#start(row)
+    for (let i = 0; i < words.length; i++) if (chunk[start + i] !== words[i]) return false
+    return true
+  }
+
+  /** Copies a whole row of another table with rows of the same size. */
+  copyRow(row: number, source: RowTable, sourceRow: number): void {
+    const from = source.#start(sourceRow)
+    const count = this.#rowWords
+    copyWords(this.#chunkOf(row), this.#start(row), source.#chunkOf(sourceRow), from, count)
+  }
+
   /** Copies `count` words of a row, from its word `from`, to `target[at…]`. */
   copyTo(target: Uint32Array, at: number, row: number, from: number, count: number): void {
     copyWords(target, at, this.#chunkOf(row), this.#start(row) + from, count)

@@ -11,8 +11,8 @@
  * Runs wherever JavaScript does.
  */
 
-import { bytesToHex, concatBytes, equalBytes, hexToBytes } from '../primitives/bytes.ts'
-import type { ByteReader, ByteWriter } from '../primitives/codec.ts'
+import { bytesToHex, concatBytes, equalBytes } from '../primitives/bytes.ts'
+import { type ByteReader, type ByteWriter, useEncoded } from '../primitives/codec.ts'
 import { type Hash32, hash32FromBytes, hashToBytes } from '../primitives/hashes.ts'
 import { sha256, taggedHash } from '../primitives/sha256.ts'
 import type { StateKey } from './state.ts'
@@ -32,7 +32,11 @@ export interface StateProof {
 
 /** Where a key's leaf is, 32 bytes. */
 export function statePath(key: StateKey): Uint8Array {
-  return taggedHash('causeway/state-key', hexToBytes(key))
+  return useEncoded((writer) => writer.hex(key), pathOfKey)
+}
+
+function pathOfKey(bytes: Uint8Array): Uint8Array {
+  return taggedHash('causeway/state-key', bytes)
 }
 
 /** Bit `depth` of a path, counted from the most significant one of its first byte. */

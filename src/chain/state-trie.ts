@@ -6,7 +6,7 @@
  * About 104 bytes per record: its leaf and one branch.
  */
 
-import { assert } from '../primitives/assert.ts'
+import { assert, present } from '../primitives/assert.ts'
 import { type Hash32, hash32FromBytes } from '../primitives/hashes.ts'
 import type { StateDelta, StateKey } from './state.ts'
 import { pathBit, type StateProof, statePath } from './state-proof.ts'
@@ -29,6 +29,9 @@ import {
   rowOf,
   writeNodeHash,
 } from './trie-nodes.ts'
+
+/** Up to this many, looking at each is faster than halving. */
+const FEW_CHANGES = 8
 
 /** A delta's effect on the trie that prepared it. */
 export interface TrieUpdate {
@@ -127,7 +130,8 @@ class PreparedUpdate implements TrieUpdate {
   readonly #changes: TrieChanges
   readonly #newRoot: Node
   readonly #path = new Uint32Array(HASH_WORDS)
-  readonly #leafPath = new Uint32Array(HASH_WORDS)
+  readonly #leafPathWords = new Uint32Array(HASH_WORDS)
+  readonly #leafPath = new Uint8Array(this.#leafPathWords.buffer)
 
   constructor(nodes: NodeTables, root: Node, version: number, delta: StateDelta) {
     this.nodes = nodes
@@ -146,7 +150,16 @@ class PreparedUpdate implements TrieUpdate {
       if (node === NO_NODE || this.#isLeafOf(node, change)) return this.#replace(node, change)
     }
     const middle = this.#splitPlace(from, to, depth)
-    const [left, right] = this.#childrenOf(node, depth)
+    let left = NO_NODE
+    let right = NO_NODE
+    if (isBranch(node)) {
+      left = this.nodes.branches.get(rowOf(node), LEFT_WORD)
+      right = this.nodes.branches.get(rowOf(node), RIGHT_WORD)
+    } else if (node !== NO_NODE) {
+      // A leaf sits at the top of its subtree; looked at one level deeper it is on one side.
+      if (this.#leafBit(node, depth) === 0) left = node
+      else right = node
+    }
     return this.#join(
       this.#update(left, from, middle, depth + 1),
       this.#update(right, middle, to, depth + 1),
@@ -156,9 +169,8 @@ class PreparedUpdate implements TrieUpdate {
 
   #isLeafOf(node: Node, change: number): boolean {
     if (!isLeaf(node)) return false
-    this.nodes.leaves.copyTo(this.#leafPath, 0, rowOf(node), 0, HASH_WORDS)
     this.#changes.writePath(change, this.#path)
-    return this.#path.every((word, i) => word === this.#leafPath[i])
+    return this.nodes.leaves.startsWith(rowOf(node), this.#path)
   }
 
   /** A change meets its own leaf, or nothing. */
@@ -167,17 +179,9 @@ class PreparedUpdate implements TrieUpdate {
     return this.#changes.isPut(change) ? nodeOf(NODE_KIND.newLeaf, change) : NO_NODE
   }
 
-  /** A leaf sits at the top of its subtree; looked at one level deeper it is on one side. */
-  #childrenOf(node: Node, depth: number): readonly [Node, Node] {
-    if (node === NO_NODE) return [NO_NODE, NO_NODE]
-    const row = rowOf(node)
-    if (isBranch(node)) {
-      const { branches } = this.nodes
-      return [branches.get(row, LEFT_WORD), branches.get(row, RIGHT_WORD)]
-    }
-    this.nodes.leaves.copyTo(this.#leafPath, 0, row, 0, HASH_WORDS)
-    const path = new Uint8Array(this.#leafPath.buffer)
-    return pathBit(path, depth) === 0 ? [node, NO_NODE] : [NO_NODE, node]
+  #leafBit(leaf: Node, depth: number): number {
+    this.nodes.leaves.copyTo(this.#leafPathWords, 0, rowOf(leaf), 0, HASH_WORDS)
+    return pathBit(this.#leafPath, depth)
   }
 
   #join(left: Node, right: Node, before: Node): Node {
@@ -197,6 +201,12 @@ class PreparedUpdate implements TrieUpdate {
 
   /** First place in [from, to) whose path has bit 1 at `depth`. */
   #splitPlace(from: number, to: number, depth: number): number {
+    // Deep down, where nearly all of the work is, there are few.
+    if (to - from <= FEW_CHANGES) {
+      let place = from
+      while (place < to && this.#changes.bit(this.#changes.at(place), depth) === 0) place += 1
+      return place
+    }
     let low = from
     let high = to
     while (low < high) {
@@ -213,32 +223,47 @@ class PreparedUpdate implements TrieUpdate {
       const table = kindOf(node) === NODE_KIND.leaf ? nodes.leaves : nodes.branches
       table.release(rowOf(node))
     }
-    return this.#move(nodes, this.#newRoot)
+    const leaves = moveLeaves(this.#added, this.#changes.puts, nodes)
+    const branches = moveBranches(this.#added, leaves, nodes)
+    return movedNode(this.#newRoot, leaves, branches)
   }
+}
 
-  #move(nodes: NodeTables, node: Node): Node {
-    const row = rowOf(node)
-    switch (kindOf(node)) {
-      case NODE_KIND.newLeaf: {
-        const words = new Uint32Array(LEAF_WORDS)
-        this.#added.leaves.copyTo(words, 0, row, 0, LEAF_WORDS)
-        const leaf = nodes.leaves.allocate()
-        nodes.leaves.copyFrom(words, 0, leaf, 0, LEAF_WORDS)
-        return nodeOf(NODE_KIND.leaf, leaf)
-      }
-      case NODE_KIND.newBranch: {
-        const left = this.#move(nodes, this.#added.branches.get(row, LEFT_WORD))
-        const right = this.#move(nodes, this.#added.branches.get(row, RIGHT_WORD))
-        const words = new Uint32Array(HASH_WORDS)
-        this.#added.branches.copyTo(words, 0, row, 0, HASH_WORDS)
-        const branch = nodes.branches.allocate()
-        nodes.branches.copyFrom(words, 0, branch, 0, HASH_WORDS)
-        nodes.branches.set(branch, LEFT_WORD, left)
-        nodes.branches.set(branch, RIGHT_WORD, right)
-        return nodeOf(NODE_KIND.branch, branch)
-      }
-      default:
-        return node
+/** Where the first `count` leaves of an update are in the trie's table. */
+function moveLeaves(added: NodeTables, count: number, nodes: NodeTables): Uint32Array {
+  const moved = new Uint32Array(count)
+  for (let row = 0; row < count; row++) {
+    const leaf = nodes.leaves.allocate()
+    nodes.leaves.copyRow(leaf, added.leaves, row)
+    moved[row] = leaf
+  }
+  return moved
+}
+
+/** The same for its branches, of which each comes after its children and none is left unused. */
+function moveBranches(added: NodeTables, leaves: Uint32Array, nodes: NodeTables): Uint32Array {
+  const moved = new Uint32Array(added.branches.size)
+  for (let row = 0; row < moved.length; row++) {
+    const branch = nodes.branches.allocate()
+    nodes.branches.copyRow(branch, added.branches, row)
+    for (const word of [LEFT_WORD, RIGHT_WORD]) {
+      const child = movedNode(nodes.branches.get(branch, word), leaves, moved)
+      nodes.branches.set(branch, word, child)
     }
+    moved[row] = branch
+  }
+  return moved
+}
+
+/** What a node of an update is called in the trie, given the rows of its new leaves and branches. */
+function movedNode(node: Node, leaves: Uint32Array, branches: Uint32Array): Node {
+  const row = rowOf(node)
+  switch (kindOf(node)) {
+    case NODE_KIND.newLeaf:
+      return nodeOf(NODE_KIND.leaf, present(leaves[row], 'moved leaf'))
+    case NODE_KIND.newBranch:
+      return nodeOf(NODE_KIND.branch, present(branches[row], 'moved branch'))
+    default:
+      return node
   }
 }

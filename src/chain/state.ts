@@ -7,8 +7,14 @@
  */
 
 import type { OutPoint } from '../bitcoin/transaction.ts'
-import { bytesToHex, hexToBytes, isHex } from '../primitives/bytes.ts'
-import { type ByteReader, DecodeError, decodeAll, encodeWith } from '../primitives/codec.ts'
+import { bytesToHex, isHex } from '../primitives/bytes.ts'
+import {
+  type ByteReader,
+  type ByteWriter,
+  DecodeError,
+  decodeAll,
+  encodeWith,
+} from '../primitives/codec.ts'
 import { toTxid } from '../primitives/hashes.ts'
 import { type Coin, type CoinView, decodeCoin, encodeCoin } from './coin.ts'
 
@@ -69,8 +75,17 @@ const OUTPOINT_KEY_BYTES = 37
 
 /** Txid in display order, then the index as u32 big-endian: 36 bytes that cost no conversion. */
 export function outPointStateKey(namespace: string, { txid, vout }: OutPoint): StateKey {
-  return namespace + txid + vout.toString(16).padStart(8, '0')
+  return namespace + txid + hexOfU32(vout)
 }
+
+function hexOfU32(value: number): string {
+  return LOW_U32_HEX[value] ?? value.toString(16).padStart(8, '0')
+}
+
+/** Most output indexes are small. */
+const LOW_U32_HEX: readonly string[] = Array.from({ length: 256 }, (_, value) =>
+  value.toString(16).padStart(8, '0'),
+)
 
 /** The inverse. @throws DecodeError for a key of another form. */
 export function outPointOfStateKey(key: StateKey): OutPoint {
@@ -80,7 +95,7 @@ export function outPointOfStateKey(key: StateKey): OutPoint {
 
 /** u32 big-endian, so that keys sort as numbers. */
 export function numberStateKey(namespace: string, value: number): StateKey {
-  return namespace + value.toString(16).padStart(8, '0')
+  return namespace + hexOfU32(value)
 }
 
 export function numberOfStateKey(key: StateKey): number {
@@ -90,17 +105,19 @@ export function numberOfStateKey(key: StateKey): number {
 /** What an overlay knows of a key. */
 interface OverlayRecord {
   /** What the view beneath holds, once it is known. */
-  readonly before: Uint8Array | undefined
-  readonly isBeforeKnown: boolean
+  before: Uint8Array | undefined
+  isBeforeKnown: boolean
   /** What holds now, when it has changed. */
-  readonly after: Uint8Array | undefined
-  readonly isChanged: boolean
+  after: Uint8Array | undefined
+  isChanged: boolean
 }
 
 /** Changes over a view. Reads see them; the view beneath stays as it was, and is asked once per key. */
 export class StateOverlay implements StateView {
   readonly #base: StateView
   readonly #records = new Map<StateKey, OverlayRecord>()
+  /** The changed keys of the namespaces that rules walk through: few among a block's coins. */
+  readonly #ranged = new Set<StateKey>()
 
   constructor(base: StateView) {
     this.#base = base
@@ -121,8 +138,13 @@ export class StateOverlay implements StateView {
 
   /** Puts a record of which the caller knows that there was none: nobody needs to look. */
   create(key: StateKey, value: Uint8Array): void {
-    const known = { before: undefined, isBeforeKnown: true }
-    this.#records.set(key, { ...known, after: value, isChanged: true })
+    this.#records.set(key, {
+      before: undefined,
+      isBeforeKnown: true,
+      after: value,
+      isChanged: true,
+    })
+    if (isRanged(key)) this.#ranged.add(key)
   }
 
   delete(key: StateKey): void {
@@ -131,9 +153,13 @@ export class StateOverlay implements StateView {
 
   #change(key: StateKey, after: Uint8Array | undefined): void {
     const record = this.#records.get(key)
-    const before = record?.before
-    const isBeforeKnown = record?.isBeforeKnown ?? false
-    this.#records.set(key, { before, isBeforeKnown, after, isChanged: true })
+    if (record === undefined) {
+      this.#records.set(key, { before: undefined, isBeforeKnown: false, after, isChanged: true })
+    } else {
+      record.after = after
+      record.isChanged = true
+    }
+    if (isRanged(key)) this.#ranged.add(key)
   }
 
   #before(key: StateKey, record: OverlayRecord): Uint8Array | undefined {
@@ -141,11 +167,7 @@ export class StateOverlay implements StateView {
   }
 
   *range(namespace: RangedNamespace): Iterable<readonly [StateKey, Uint8Array]> {
-    const changed: StateKey[] = []
-    for (const [key, record] of this.#records) {
-      if (record.isChanged && key.startsWith(namespace)) changed.push(key)
-    }
-    changed.sort()
+    const changed = [...this.#ranged].filter((key) => key.startsWith(namespace)).toSorted()
     let next = 0
     for (const record of this.#base.range(namespace)) {
       const [key] = record
@@ -172,8 +194,9 @@ export class StateOverlay implements StateView {
   *changes(
     namespace: RangedNamespace,
   ): Iterable<readonly [Uint8Array | undefined, Uint8Array | undefined]> {
-    for (const [key, record] of this.#records) {
-      if (!record.isChanged || !key.startsWith(namespace)) continue
+    for (const key of this.#ranged) {
+      const record = this.#records.get(key)
+      if (record === undefined || !key.startsWith(namespace)) continue
       yield [this.#before(key, record), record.after]
     }
   }
@@ -204,6 +227,11 @@ export class StateOverlay implements StateView {
   }
 }
 
+function isRanged(key: StateKey): boolean {
+  for (const namespace of RANGED_NAMESPACES) if (key.startsWith(namespace)) return true
+  return false
+}
+
 /** Coins, read out of a state. */
 export function coinsOf(view: StateView): CoinView {
   return {
@@ -232,9 +260,18 @@ const CHANGES_MAX = 1_000_000
 /** A delta as bytes: what is kept of each block to go back over it. */
 export function encodeDelta({ puts, deletes }: StateDelta): Uint8Array {
   return encodeWith((writer) => {
-    writer.list([...puts], (w, [key, value]) => w.varBytes(hexToBytes(key)).varBytes(value))
-    writer.list([...deletes], (w, key) => w.varBytes(hexToBytes(key)))
+    writer.compactSize(puts.size)
+    for (const [key, value] of puts) {
+      writeKey(writer, key)
+      writer.varBytes(value)
+    }
+    writer.compactSize(deletes.size)
+    for (const key of deletes) writeKey(writer, key)
   })
+}
+
+function writeKey(writer: ByteWriter, key: StateKey): void {
+  writer.compactSize(key.length / 2).hex(key)
 }
 
 /** @throws DecodeError, also for a key that comes twice. */

@@ -11,7 +11,7 @@
  *   7. the solvency equation
  */
 
-import { classifyOutput } from '../bitcoin/script.ts'
+import { outputKind } from '../bitcoin/script.ts'
 import {
   encodeTransaction,
   type OutPoint,
@@ -20,13 +20,14 @@ import {
   transactionId,
 } from '../bitcoin/transaction.ts'
 import type { Evidence } from '../consensus/evidence.ts'
+import { present } from '../primitives/assert.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type Sats, sats } from '../primitives/units.ts'
 import type { BlockScripts } from './block-scripts.ts'
 import { checkTransaction } from './check-transaction.ts'
 import type { Coin, CoinOrigin } from './coin.ts'
-import { spendCoins } from './connect-transaction.ts'
+import { type SpendContext, spendCoins } from './connect-transaction.ts'
 import { connectEvidence } from './evidence.ts'
 import type { PegTotals } from './extension.ts'
 import type { L1Section } from './l1-section.ts'
@@ -152,8 +153,12 @@ function takeMint(
   if (mint === undefined || !equalBytes(encodeTransaction(mint), encodeTransaction(expected))) {
     return reject('bad-mint')
   }
-  addOutputs(overlay, tip, mint, 'mint')
+  addOutputs(overlay, spendContext(tip), mint, 'mint')
   return ok(rest)
+}
+
+function spendContext(tip: ChainTip): SpendContext {
+  return { height: tip.height + 1, medianTimePast: medianTimePast(tip) }
 }
 
 interface SpendingOutcome {
@@ -169,7 +174,8 @@ function connectTransactions(
   transactions: readonly Transaction[],
   scripts: BlockScripts,
 ): Result<SpendingOutcome, Rejection> {
-  const context = { height: tip.height + 1, medianTimePast: medianTimePast(tip) }
+  const context = spendContext(tip)
+  const burn = { height: context.height, timeMs: content.timeMs }
   const coins = coinsOf(overlay)
   let fees = 0n
   let sigops = 0
@@ -185,11 +191,10 @@ function connectTransactions(
     if (sigops > MAX_BLOCK_SIGOPS) return reject('bad-blk-sigops')
     const verified = scripts.verify(transaction, spending.value.spent)
     if (!verified.ok) return verified
-    const burn = { height: context.height, timeMs: content.timeMs }
     const burns = queueBurns(overlay, params, transaction, burn)
     if (!burns.ok) return burns
     spent.push(spendInputs(overlay, transaction, spending.value.spent))
-    addOutputs(overlay, tip, transaction, 'ordinary')
+    addOutputs(overlay, context, transaction, 'ordinary')
   }
   return ok({ fees: sats(fees), spent })
 }
@@ -199,25 +204,21 @@ function spendInputs(
   transaction: Transaction,
   coins: readonly Coin[],
 ): readonly SpentCoin[] {
-  return coins.flatMap((coin, index) => {
-    const outPoint = transaction.inputs[index]?.prevout
-    if (outPoint === undefined) return []
-    deleteCoin(overlay, outPoint)
-    return [{ outPoint, coin }]
+  return transaction.inputs.map(({ prevout }, index) => {
+    deleteCoin(overlay, prevout)
+    return { outPoint: prevout, coin: present(coins[index], 'coin of the input') }
   })
 }
 
 function addOutputs(
   overlay: StateOverlay,
-  tip: ChainTip,
+  { height, medianTimePast: medianTimeBefore }: SpendContext,
   transaction: Transaction,
   origin: CoinOrigin,
 ): void {
   const txid = transactionId(transaction)
-  const height = tip.height + 1
-  const medianTimeBefore = medianTimePast(tip)
   for (const [vout, { value, script }] of transaction.outputs.entries()) {
-    const { kind } = classifyOutput(script)
+    const kind = outputKind(script)
     if (kind === 'op_return' || kind === 'withdraw') continue
     putCoin(overlay, { txid, vout }, { value, script, height, medianTimeBefore, origin })
   }

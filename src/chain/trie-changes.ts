@@ -14,15 +14,18 @@ export const CHANGES_MAX = 2 ** 20
 /** Row i of `leaves`, a fresh table, is the leaf of change i; a deletion's has a path only. */
 export class TrieChanges {
   readonly count: number
+  /** Changes that put a record: the first ones; the rest delete. */
+  readonly puts: number
   readonly #paths: Uint8Array
-  readonly #puts: number
+  readonly #pathWords: Uint32Array
   /** Changes by ascending path. */
   readonly #order: Uint32Array
 
   constructor(delta: StateDelta, leaves: RowTable) {
-    this.#puts = delta.puts.size
-    this.count = this.#puts + delta.deletes.size
+    this.puts = delta.puts.size
+    this.count = this.puts + delta.deletes.size
     this.#paths = new Uint8Array(this.count * PATH_BYTES)
+    this.#pathWords = new Uint32Array(this.#paths.buffer)
     const leaf = new Uint8Array(LEAF_WORDS * 4)
     const words = new Uint32Array(leaf.buffer)
     const valueHash = leaf.subarray(PATH_BYTES)
@@ -30,7 +33,7 @@ export class TrieChanges {
     for (const [key, value] of delta.puts) {
       leaf.set(statePath(key))
       sha256Into(value, valueHash)
-      this.#paths.set(leaf.subarray(0, PATH_BYTES), change * PATH_BYTES)
+      copyWords(this.#pathWords, change * HASH_WORDS, words, 0, HASH_WORDS)
       leaves.copyFrom(words, 0, leaves.allocate(), 0, LEAF_WORDS)
       change += 1
     }
@@ -48,7 +51,7 @@ export class TrieChanges {
 
   /** True when the change at a place of the order puts a record; else it deletes one. */
   isPut(change: number): boolean {
-    return change < this.#puts
+    return change < this.puts
   }
 
   /** Bit `depth` of a change's path, from the most significant. */
@@ -59,8 +62,7 @@ export class TrieChanges {
 
   /** Writes a change's path to `target[0 … 8)`. */
   writePath(change: number, target: Uint32Array): void {
-    const words = new Uint32Array(this.#paths.buffer)
-    copyWords(target, 0, words, change * HASH_WORDS, HASH_WORDS)
+    copyWords(target, 0, this.#pathWords, change * HASH_WORDS, HASH_WORDS)
   }
 
   /** By the first 32 bits in one native sort, then within those few that agree in them. */

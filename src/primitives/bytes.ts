@@ -31,19 +31,28 @@ const DIGITS = Int8Array.from({ length: 128 }, (_, code) =>
 
 /** @throws RangeError unless `hex` is an even number of lower-case hex digits. */
 export function hexToBytes(hex: string): Uint8Array {
-  if (hex.length % 2 !== 0) throw new RangeError('not lower-case hex')
-  const bytes = new Uint8Array(hex.length / 2)
+  const bytes = new Uint8Array(hex.length >>> 1)
+  hexInto(hex, bytes, 0)
+  return bytes
+}
+
+/**
+ * Writes the bytes of `hex` to `target`, from `at` on; what does not fit is lost.
+ * @throws RangeError unless `hex` is an even number of lower-case hex digits.
+ */
+export function hexInto(hex: string, target: Uint8Array, at: number): void {
+  const { length } = hex
+  if (length % 2 !== 0) throw new RangeError('not lower-case hex')
   // Negative as soon as one digit was.
   let all = 0
-  for (let i = 0, at = 0; i < bytes.length; i++, at += 2) {
-    const high = DIGITS[hex.charCodeAt(at)] ?? -1
-    const low = DIGITS[hex.charCodeAt(at + 1)] ?? -1
+  for (let digit = 0, to = at; digit < length; digit += 2, to++) {
+    const high = DIGITS[hex.charCodeAt(digit)] ?? -1
+    const low = DIGITS[hex.charCodeAt(digit + 1)] ?? -1
     const byte = (high << 4) | low
     all |= byte
-    bytes[i] = byte
+    target[to] = byte
   }
   if (all < 0) throw new RangeError('not lower-case hex')
-  return bytes
 }
 
 /** True for an even number of lower-case hex digits, of exactly `lengthBytes` bytes if given. */

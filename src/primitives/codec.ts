@@ -3,21 +3,25 @@
  * Integers are little-endian unless the name says `be`; CompactSize is Bitcoin's, shortest form only.
  */
 
+import { hexInto } from './bytes.ts'
+
 /** Bytes that do not follow their format. Caught only where bytes enter the program. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
 const NO_BYTES = new Uint8Array()
+const U32 = 2 ** 32
+/** High words of a u64 below this leave it a safe integer. */
+const SAFE_HIGH = 2 ** 21
 
 export class ByteReader {
   #offset = 0
+  /** Read byte by byte: a `DataView` would cost more than a short record does. */
   readonly #bytes: Uint8Array
-  readonly #view: DataView
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get offset(): number {
@@ -28,35 +32,53 @@ export class ByteReader {
     return this.#bytes.length - this.#offset
   }
 
-  #take(length: number): number {
+  #require(length: number): void {
     if (length > this.remaining) throw new DecodeError(`truncated: ${length} bytes wanted`)
+  }
+
+  #take(length: number): number {
+    this.#require(length)
     const at = this.#offset
     this.#offset += length
     return at
   }
 
+  /** A byte that `#take` has found to be there. */
+  #at(offset: number): number {
+    return this.#bytes[offset] ?? 0
+  }
+
   u8(): number {
-    return this.#view.getUint8(this.#take(1))
+    return this.#at(this.#take(1))
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true)
+    const at = this.#take(2)
+    return this.#at(at) | (this.#at(at + 1) << 8)
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true)
+    const at = this.#take(4)
+    const low = this.#at(at) | (this.#at(at + 1) << 8)
+    return (low | (this.#at(at + 2) << 16) | (this.#at(at + 3) << 24)) >>> 0
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8), true)
+    this.#require(8)
+    const low = this.u32()
+    return joinWords(this.u32(), low)
   }
 
   u32be(): number {
-    return this.#view.getUint32(this.#take(4), false)
+    const at = this.#take(4)
+    const low = this.#at(at + 3) | (this.#at(at + 2) << 8)
+    return (low | (this.#at(at + 1) << 16) | (this.#at(at) << 24)) >>> 0
   }
 
   u64be(): bigint {
-    return this.#view.getBigUint64(this.#take(8), false)
+    this.#require(8)
+    const high = this.u32be()
+    return joinWords(high, this.u32be())
   }
 
   /** A u64 that must fit a safe integer: heights and times. @throws DecodeError above 2^53 - 1. */
@@ -132,6 +154,12 @@ export class ByteReader {
   }
 }
 
+/** Two 32-bit words as one u64; arithmetic on bigints is slow, so only where a number cannot hold it. */
+function joinWords(high: number, low: number): bigint {
+  if (high < SAFE_HIGH) return BigInt(high * U32 + low)
+  return (BigInt(high) << 32n) | BigInt(low)
+}
+
 /** Room at the start; most messages and records fit. */
 const WRITER_BYTES = 256
 /** A writer that has grown beyond this gives its room back. */
@@ -141,6 +169,8 @@ export class ByteWriter {
   #bytes = new Uint8Array(WRITER_BYTES)
   #view = new DataView(this.#bytes.buffer)
   #length = 0
+  /** The first n bytes, by n. */
+  #views: Uint8Array[] = []
 
   /** Makes room for `length` more bytes and returns where they go. */
   #room(length: number): number {
@@ -151,6 +181,7 @@ export class ByteWriter {
       grown.set(this.#bytes.subarray(0, at))
       this.#bytes = grown
       this.#view = new DataView(grown.buffer)
+      this.#views = []
     }
     return at
   }
@@ -225,6 +256,20 @@ export class ByteWriter {
     return this.varBytes(new TextEncoder().encode(value))
   }
 
+  /** The bytes of lower-case hex. @throws RangeError for anything else. */
+  hex(value: string): this {
+    const at = this.#room(value.length >>> 1)
+    hexInto(value, this.#bytes, at)
+    return this
+  }
+
+  /** What has been written, as a view that the next write or `clear` may change. */
+  view(): Uint8Array {
+    if (this.#length > WRITER_BYTES) return this.#bytes.subarray(0, this.#length)
+    // Making a view costs as much as a short record: there is one for each length.
+    return (this.#views[this.#length] ??= this.#bytes.subarray(0, this.#length))
+  }
+
   /** What has been written, as a byte string of its own. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length)
@@ -235,6 +280,7 @@ export class ByteWriter {
     if (this.#bytes.length > WRITER_BYTES_KEPT) {
       this.#bytes = new Uint8Array(WRITER_BYTES)
       this.#view = new DataView(this.#bytes.buffer)
+      this.#views = []
     } else {
       this.#bytes.fill(0, 0, this.#length)
     }
@@ -255,12 +301,36 @@ let idleWriter: ByteWriter | undefined
 
 /** Runs an encoder into a fresh byte string. The writer must not be used afterwards. */
 export function encodeWith(encode: (writer: ByteWriter) => void): Uint8Array {
-  const writer = idleWriter ?? new ByteWriter()
-  // Stays taken when the encoder throws: the next call makes a new one.
-  idleWriter = undefined
+  const writer = takeWriter()
   encode(writer)
   const bytes = writer.finish()
+  giveBack(writer)
+  return bytes
+}
+
+/**
+ * Runs an encoder and gives what it wrote to `use`, which must not keep it: for hashes, where memory
+ * for each message would cost more than the hash.
+ */
+export function useEncoded<T>(
+  encode: (writer: ByteWriter) => void,
+  use: (bytes: Uint8Array) => T,
+): T {
+  const writer = takeWriter()
+  encode(writer)
+  const result = use(writer.view())
+  giveBack(writer)
+  return result
+}
+
+/** Stays taken when an encoder throws: the next one gets a new writer. */
+function takeWriter(): ByteWriter {
+  const writer = idleWriter ?? new ByteWriter()
+  idleWriter = undefined
+  return writer
+}
+
+function giveBack(writer: ByteWriter): void {
   writer.clear()
   idleWriter = writer
-  return bytes
 }

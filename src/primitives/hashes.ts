@@ -5,7 +5,7 @@
  */
 
 import type { Brand } from './brand.ts'
-import { bytesToHex, hexToBytes, isHex, reverseBytes } from './bytes.ts'
+import { bytesToHex, hexInto, hexToBytes, isHex } from './bytes.ts'
 import type { ByteReader, ByteWriter } from './codec.ts'
 
 export type Txid = Brand<string, 'Txid'>
@@ -40,26 +40,47 @@ export function toXOnlyKey(hex: string): XOnlyKey {
   return checked(hex, 'x-only public key') as XOnlyKey
 }
 
-/** From SHA256d's output order. */
+/** Where a hash is on its way between text and the other order. */
+const scratch = new Uint8Array(32)
+
+/** Writes the 32 bytes of `from` in reversed order to `to`, and returns that. */
+function turnRound(from: Uint8Array, to: Uint8Array): Uint8Array {
+  for (let i = 0; i < 32; i++) to[i] = from[31 - i] ?? 0
+  return to
+}
+
+/** Hex made here needs no other check than that of its length. */
+function hexOf(bytes: Uint8Array, what: string): string {
+  if (bytes.length !== 32) throw new RangeError(`not a ${what}: ${bytes.length} bytes`)
+  return bytesToHex(bytes)
+}
+
+function reversedHexOf(bytes: Uint8Array, what: string): string {
+  if (bytes.length !== 32) throw new RangeError(`not a ${what}: ${bytes.length} bytes`)
+  return bytesToHex(turnRound(bytes, scratch))
+}
+
+/** From SHA256d's output order. @throws RangeError unless 32 bytes (also the four below). */
 export function txidFromBytes(bytes: Uint8Array): Txid {
-  return toTxid(bytesToHex(reverseBytes(bytes)))
+  return reversedHexOf(bytes, 'txid') as Txid
 }
 export function wtxidFromBytes(bytes: Uint8Array): Wtxid {
-  return toWtxid(bytesToHex(reverseBytes(bytes)))
+  return reversedHexOf(bytes, 'wtxid') as Wtxid
 }
 export function blockHashFromBytes(bytes: Uint8Array): BlockHash {
-  return toBlockHash(bytesToHex(reverseBytes(bytes)))
+  return reversedHexOf(bytes, 'block hash') as BlockHash
 }
 export function hash32FromBytes(bytes: Uint8Array): Hash32 {
-  return toHash32(bytesToHex(bytes))
+  return hexOf(bytes, 'hash') as Hash32
 }
 export function xOnlyKeyFromBytes(bytes: Uint8Array): XOnlyKey {
-  return toXOnlyKey(bytesToHex(bytes))
+  return hexOf(bytes, 'x-only public key') as XOnlyKey
 }
 
 /** To SHA256d's output order, 32 bytes. */
 export function reversedToBytes(hash: Reversed): Uint8Array {
-  return reverseBytes(hexToBytes(hash))
+  hexInto(hash, scratch, 0)
+  return turnRound(scratch, new Uint8Array(32))
 }
 /** In natural order, 32 bytes. */
 export function hashToBytes(hash: Hash32 | XOnlyKey): Uint8Array {
@@ -79,7 +100,7 @@ export function writeReversed(writer: ByteWriter, hash: Reversed): void {
   writer.bytes(reversedToBytes(hash))
 }
 export function writeHash32(writer: ByteWriter, hash: Hash32): void {
-  writer.bytes(hashToBytes(hash))
+  writer.hex(hash)
 }
 
 export const ZERO_BLOCK_HASH: BlockHash = toBlockHash('00'.repeat(32))

@@ -4,7 +4,12 @@ import * as bitcoinjs from 'bitcoinjs-lib'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SighashType, taprootSighash, witnessV0Sighash } from '../../src/bitcoin/sighash.ts'
-import { decodeTransaction, encodeTransaction } from '../../src/bitcoin/transaction.ts'
+import {
+  decodeTransaction,
+  encodeTransaction,
+  type Transaction,
+  type TxOutput,
+} from '../../src/bitcoin/transaction.ts'
 import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { encodeWith } from '../../src/primitives/codec.ts'
 import { sha256, taggedHash } from '../../src/primitives/sha256.ts'
@@ -120,6 +125,28 @@ describe('the taproot signature hash', () => {
         const fresh = decodeTransaction(encodeTransaction(transaction))
         expect(hex(taprootSighash(fresh, index, others, 0))).toBe(hex(second))
         expect(hex(taprootSighash(transaction, index, spent, 0))).toBe(hex(first))
+      }),
+    )
+  })
+})
+
+const hashesOf = (transaction: Transaction, spent: readonly TxOutput[]) => [
+  hex(taprootSighash(transaction, 0, spent, 0)),
+  hex(witnessV0Sighash(transaction, 0, hexToBytes('51'), 1n, 1)),
+]
+
+describe('hashes that inputs share', () => {
+  it('are those of the transaction at hand, when two take turns', () => {
+    fc.assert(
+      fc.property(transactions(), transactions(), fc.array(outputs), (one, other, coins) => {
+        const spentBy = ({ inputs }: Transaction) =>
+          inputs.map((_, i) => coins[i] ?? { value: sats(i), script: hexToBytes('51') })
+        const [oneSpent, otherSpent] = [spentBy(one), spentBy(other)]
+        const first = hashesOf(one, oneSpent)
+        const second = hashesOf(other, otherSpent)
+        expect(hashesOf(one, oneSpent)).toEqual(first)
+        expect(hashesOf(other, otherSpent)).toEqual(second)
+        expect(hashesOf({ ...one }, [...oneSpent])).toEqual(first)
       }),
     )
   })

@@ -15,10 +15,12 @@ import {
   transactionSizes,
   transactionVsize,
   transactionWeight,
+  witnessHash,
   witnessTransactionId,
 } from '../../src/bitcoin/transaction.ts'
 import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { ByteReader, DecodeError } from '../../src/primitives/codec.ts'
+import { wtxidFromBytes } from '../../src/primitives/hashes.ts'
 import { transactions } from './random-transactions.ts'
 import { loadVectors, printCounts } from './vectors.ts'
 
@@ -132,6 +134,31 @@ describe('identifiers and sizes', () => {
         expect(encodeTransactionWithoutWitness(transaction).length).toBe(
           transactionSizes(transaction).strippedBytes,
         )
+      }),
+    )
+  })
+
+  it('are the same for a decoded transaction, whose bytes are at hand', () => {
+    fc.assert(
+      fc.property(transactions(), (transaction) => {
+        const bytes = Uint8Array.of(7, ...encodeTransaction(transaction), 7)
+        const decoded = decodeTransaction(bytes.subarray(1, -1))
+        expect(transactionSizes(decoded)).toEqual(transactionSizes(transaction))
+        expect(transactionId(decoded)).toBe(transactionId(transaction))
+        expect(witnessTransactionId(decoded)).toBe(witnessTransactionId(transaction))
+        expect(encodeTransactionWithoutWitness(decoded)).toEqual(
+          encodeTransactionWithoutWitness(transaction),
+        )
+      }),
+    )
+  })
+
+  it('with witness are one hash, as bytes and as text', () => {
+    fc.assert(
+      fc.property(transactions(), (transaction) => {
+        const before = witnessHash(transaction)
+        expect(wtxidFromBytes(before)).toBe(witnessTransactionId(transaction))
+        expect(witnessHash(transaction)).toEqual(before)
       }),
     )
   })

@@ -12,11 +12,15 @@ import {
   NAMESPACE,
   numberOfStateKey,
   numberStateKey,
+  outPointOfStateKey,
+  outPointStateKey,
   type StateDelta,
   StateOverlay,
   type StateView,
 } from '../../src/chain/state.ts'
-import { DecodeError } from '../../src/primitives/codec.ts'
+import { hexToBytes } from '../../src/primitives/bytes.ts'
+import { DecodeError, encodeWith } from '../../src/primitives/codec.ts'
+import { toTxid } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
 import { aUser, mintedWorld, spend } from '../support/chain-world.ts'
 
@@ -112,6 +116,30 @@ describe('an overlay', () => {
     above.delete(numberStateKey(NAMESPACE.reserve, 3))
     expect([...above.range(NAMESPACE.reserve)]).toEqual([])
     expect([...below.range(NAMESPACE.reserve)]).toHaveLength(1)
+  })
+})
+
+describe('a delta as bytes', () => {
+  it('is two lists: keys with values, then the keys of what is deleted', () => {
+    fc.assert(
+      fc.property(records, changes, (base, list) => {
+        const { puts, deletes } = overlayOf(base, list).delta()
+        const plain = encodeWith((writer) => {
+          writer.list([...puts], (w, [at, bytes]) => w.varBytes(hexToBytes(at)).varBytes(bytes))
+          writer.list([...deletes], (w, at) => w.varBytes(hexToBytes(at)))
+        })
+        expect(encodeDelta({ puts, deletes })).toEqual(plain)
+      }),
+    )
+  })
+})
+
+describe('the key of an outpoint', () => {
+  it.each([0, 9, 16, 255, 256, 65_536, 0xffff_ffff])('has output index %i as a u32', (vout) => {
+    const outPoint = { txid: toTxid('ab'.repeat(32)), vout }
+    const at = outPointStateKey(NAMESPACE.coin, outPoint)
+    expect(at).toHaveLength(74)
+    expect(outPointOfStateKey(at)).toEqual(outPoint)
   })
 })
 

@@ -1,11 +1,13 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { bytesToHex } from '../../src/primitives/bytes.ts'
 import {
   ByteReader,
   ByteWriter,
   DecodeError,
   decodeAll,
   encodeWith,
+  useEncoded,
 } from '../../src/primitives/codec.ts'
 
 describe('integers', () => {
@@ -25,6 +27,31 @@ describe('integers', () => {
         },
       ),
     )
+  })
+
+  it.each([2n ** 32n - 1n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n])(
+    'of 64 bits are exact, as %d is',
+    (value) => {
+      expect(
+        decodeAll(
+          encodeWith((w) => w.u64(value)),
+          (r) => r.u64(),
+        ),
+      ).toBe(value)
+      expect(
+        decodeAll(
+          encodeWith((w) => w.u64be(value)),
+          (r) => r.u64be(),
+        ),
+      ).toBe(value)
+    },
+  )
+
+  it('leave the reader where it was when bytes are missing', () => {
+    const reader = new ByteReader(new Uint8Array(7))
+    expect(() => reader.u64()).toThrow(DecodeError)
+    expect(() => reader.u64be()).toThrow(DecodeError)
+    expect(reader.offset).toBe(0)
   })
 
   it('beyond 2^53 are no safe numbers', () => {
@@ -65,6 +92,27 @@ describe('a writer', () => {
         reader.end()
       }),
     )
+  })
+
+  it('takes bytes as hex', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
+        expect(encodeWith((w) => w.u8(1).hex(bytesToHex(bytes)).u8(2))).toEqual(
+          Uint8Array.of(1, ...bytes, 2),
+        )
+      }),
+    )
+    expect(() => encodeWith((w) => w.hex('0g'))).toThrow(RangeError)
+  })
+
+  it('shows what it holds, before and after it has grown and was cleared', () => {
+    const writer = new ByteWriter()
+    for (const length of [3, 300, 3, 70_000, 3]) {
+      const bytes = new Uint8Array(length).fill(length)
+      writer.bytes(bytes)
+      expect(bytesToHex(writer.view())).toBe(bytesToHex(bytes))
+      writer.clear()
+    }
   })
 
   it('hands out bytes that later writing does not change', () => {
@@ -113,6 +161,20 @@ describe('encoders', () => {
     const second = encodeWith((writer) => writer.u32(2))
     expect([...first]).toEqual([1, 0, 0, 0])
     expect([...second]).toEqual([2, 0, 0, 0])
+  })
+
+  it('lend their bytes, also to one that lends in turn', () => {
+    const both = useEncoded(
+      (writer) => writer.u32(1),
+      (outer) => {
+        const inner = useEncoded(
+          (writer) => writer.u16(2),
+          (bytes) => [...bytes],
+        )
+        return [...outer, ...inner]
+      },
+    )
+    expect(both).toEqual([1, 0, 0, 0, 2, 0])
   })
 
   it('work inside each other', () => {
