@@ -73,8 +73,6 @@ export interface DriverHooks {
   behind(peer: PeerId): void
 }
 
-/** Those that end a view in which nothing happens. */
-const VIEW_TIMERS: ReadonlySet<TimerId> = new Set(['propose', 'notarize', 'finalize'])
 /** Between two pushes of the oldest transactions to all validators while the chain stalls. */
 const SHARE_EVERY_MS = 2_000
 
@@ -361,8 +359,8 @@ class Driver implements ConsensusDriver {
   #arm(effect: Extract<Effect, { kind: 'timer' }>): void {
     this.#timers.get(effect.timer)?.()
     const { timer, height, view } = effect
-    const extraMs = VIEW_TIMERS.has(timer) ? this.#allowance.ms : 0
-    const cancel = this.#parts.runtime.timers.after(effect.afterMs + extraMs, () =>
+    const afterMs = effect.afterMs + this.#allowance.msOf(timer)
+    const cancel = this.#parts.runtime.timers.after(afterMs, () =>
       this.#step({ kind: 'timer', timer, height, view }),
     )
     this.#timers.set(timer, cancel)
@@ -424,6 +422,8 @@ class Driver implements ConsensusDriver {
     }
     const block = this.#blocks.contentOf(effect.block)
     const { bytes } = effect.block
+    const { clock } = this.#parts.runtime
+    const appliedMs = clock.monotonicMs()
     const durable = chain.apply(block, encodeCertificate(effect.certificate), bytes)
     // Its failure is reported where it is awaited, below.
     durable.catch(() => undefined)
@@ -436,6 +436,7 @@ class Driver implements ConsensusDriver {
     this.#hooks.applied(block)
     this.#output.act(async () => {
       await durable
+      this.#allowance.stored(clock.monotonicMs() - appliedMs)
       this.#output.decided(effect.height)
       this.#hooks.committed(block, effect.certificate, bytes)
     })

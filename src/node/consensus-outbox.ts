@@ -1,7 +1,7 @@
 /**
- * Agreement's messages on their way out: to validators over direct streams; proposals on their topic
- * as well, for those who follow. While a direct link to some validator is down, own votes travel by
- * topic too: when they are cast, and again with the full STATUS that follows a stall.
+ * Agreement's messages on their way out: to validators over direct streams. While a direct link to some
+ * validator is down, own proposals and votes travel by topic too; votes again with the full STATUS that
+ * follows a stall. Those who only follow need neither: a decided block has a topic of its own.
  */
 
 import { encodeMessage, type Message } from '../consensus/messages.ts'

@@ -81,7 +81,7 @@ export class MemberFederation {
       signingJournal: await openAppendLog(join(this.folder, `signing-${index}.log`)),
       gossip: {
         publish: async (_topic, payload) => {
-          for (const other of others) this.running.get(other)?.onGossip(`${index}`, payload)
+          for (const other of others) void this.running.get(other)?.onGossip(`${index}`, payload)
           return true
         },
         onGossip: (_topic, handler) => {

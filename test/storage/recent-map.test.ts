@@ -42,4 +42,14 @@ describe('a recent map', () => {
     }
     expect(map.get(-2)).toBeUndefined()
   })
+
+  it('keeps fewer of what costs more', () => {
+    const map = new RecentMap<number, number>(20, (cost) => cost)
+    for (let key = 0; key < 100; key++) map.set(key, 5)
+    const kept = (): number =>
+      Array.from({ length: 100 }, (_, key) => map.get(key)).filter((cost) => cost !== undefined)
+        .length
+    expect(kept()).toBeLessThanOrEqual(4)
+    expect(map.get(99)).toBe(5)
+  })
 })

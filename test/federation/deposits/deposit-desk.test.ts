@@ -131,7 +131,7 @@ describe('the deposit desk: gossip', () => {
     const { hear, book } = await deskOf(await PegWorld.open())
     const send = (peer: string, n: number): GossipVerdict | Promise<GossipVerdict> =>
       hear(peer, encodeRegistrationMessage({ keyEpoch: 0, recipient: recipientOf(n) }))
-    for (let n = 0; n < 200; n++) send('flooder', n)
+    for (let n = 0; n < 200; n++) void send('flooder', n)
     expect(book.registrations.size).toBe(120)
     expect(send('honest', 9_999)).toBe('accept')
   })
