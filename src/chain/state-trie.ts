@@ -30,9 +30,6 @@ import {
   writeNodeHash,
 } from './trie-nodes.ts'
 
-/** Up to this many, looking at each is faster than halving. */
-const FEW_CHANGES = 8
-
 /** A delta's effect on the trie that prepared it. */
 export interface TrieUpdate {
   /** Of the state after the delta. */
@@ -146,10 +143,10 @@ class PreparedUpdate implements TrieUpdate {
   #update(node: Node, from: number, to: number, depth: number): Node {
     if (from === to) return node
     if (to - from === 1) {
-      const change = this.#changes.at(from)
+      const change = this.#changes.order.at(from)
       if (node === NO_NODE || this.#isLeafOf(node, change)) return this.#replace(node, change)
     }
-    const middle = this.#splitPlace(from, to, depth)
+    const middle = this.#changes.order.splitPlace(from, to, depth)
     let left = NO_NODE
     let right = NO_NODE
     if (isBranch(node)) {
@@ -197,24 +194,6 @@ class PreparedUpdate implements TrieUpdate {
     if (left === NO_NODE && (right === NO_NODE || isLeaf(right))) return right
     if (right === NO_NODE && isLeaf(left)) return left
     return addBranch(this.nodes, this.#added, left, right)
-  }
-
-  /** First place in [from, to) whose path has bit 1 at `depth`. */
-  #splitPlace(from: number, to: number, depth: number): number {
-    // Deep down, where nearly all of the work is, there are few.
-    if (to - from <= FEW_CHANGES) {
-      let place = from
-      while (place < to && this.#changes.bit(this.#changes.at(place), depth) === 0) place += 1
-      return place
-    }
-    let low = from
-    let high = to
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#changes.bit(this.#changes.at(middle), depth) === 0) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 
   /** Adds what is new to the trie's tables, gives back what is not needed, and returns the root. */

@@ -1,31 +1,33 @@
 /** A state delta as the trie takes it: paths in ascending order, and the leaves of what is put. */
 
-import { present } from '../primitives/assert.ts'
 import { sha256Into } from '../primitives/sha256.ts'
+import { PathOrder, type Paths } from './path-order.ts'
 import { copyWords, type RowTable } from './row-table.ts'
 import type { StateDelta } from './state.ts'
 import { statePath } from './state-proof.ts'
 import { HASH_WORDS, LEAF_WORDS } from './trie-nodes.ts'
 
 const PATH_BYTES = 32
-/** Changes of one update, so that a sort key fits a double: 32 bits of path, 20 of index. */
+/** Changes of one update: far more than a block can make. */
 export const CHANGES_MAX = 2 ** 20
 
 /** Row i of `leaves`, a fresh table, is the leaf of change i; a deletion's has a path only. */
-export class TrieChanges {
+export class TrieChanges implements Paths {
   readonly count: number
   /** Changes that put a record: the first ones; the rest delete. */
   readonly puts: number
   readonly #paths: Uint8Array
   readonly #pathWords: Uint32Array
+  readonly #prefixes: DataView
   /** Changes by ascending path. */
-  readonly #order: Uint32Array
+  readonly order: PathOrder
 
   constructor(delta: StateDelta, leaves: RowTable) {
     this.puts = delta.puts.size
     this.count = this.puts + delta.deletes.size
     this.#paths = new Uint8Array(this.count * PATH_BYTES)
     this.#pathWords = new Uint32Array(this.#paths.buffer)
+    this.#prefixes = new DataView(this.#paths.buffer)
     const leaf = new Uint8Array(LEAF_WORDS * 4)
     const words = new Uint32Array(leaf.buffer)
     const valueHash = leaf.subarray(PATH_BYTES)
@@ -41,20 +43,18 @@ export class TrieChanges {
       this.#paths.set(statePath(key), change * PATH_BYTES)
       change += 1
     }
-    this.#order = this.#sorted()
+    this.order = new PathOrder(this)
   }
 
-  /** The change at a place of the order. */
-  at(place: number): number {
-    return present(this.#order[place], 'change')
-  }
-
-  /** True when the change at a place of the order puts a record; else it deletes one. */
+  /** True when a change puts a record; else it deletes one. */
   isPut(change: number): boolean {
     return change < this.puts
   }
 
-  /** Bit `depth` of a change's path, from the most significant. */
+  prefix(change: number): number {
+    return this.#prefixes.getUint32(change * PATH_BYTES)
+  }
+
   bit(change: number, depth: number): number {
     const byte = this.#paths[change * PATH_BYTES + (depth >>> 3)] ?? 0
     return (byte >>> (7 - (depth & 7))) & 1
@@ -65,31 +65,7 @@ export class TrieChanges {
     copyWords(target, 0, this.#pathWords, change * HASH_WORDS, HASH_WORDS)
   }
 
-  /** By the first 32 bits in one native sort, then within those few that agree in them. */
-  #sorted(): Uint32Array {
-    const view = new DataView(this.#paths.buffer)
-    const keys = new Float64Array(this.count)
-    for (let change = 0; change < this.count; change++) {
-      keys[change] = view.getUint32(change * PATH_BYTES) * CHANGES_MAX + change
-    }
-    keys.sort()
-    const order = Uint32Array.from(keys, (key) => key % CHANGES_MAX)
-    for (let place = 1; place < order.length; place++) this.#sink(order, place)
-    return order
-  }
-
-  /** One step of an insertion sort: nearly always nothing to do. */
-  #sink(order: Uint32Array, from: number): void {
-    for (let place = from; place > 0; place--) {
-      const here = order[place] ?? 0
-      const before = order[place - 1] ?? 0
-      if (this.#compare(before, here) <= 0) return
-      order[place] = before
-      order[place - 1] = here
-    }
-  }
-
-  #compare(a: number, b: number): number {
+  compare(a: number, b: number): number {
     for (let i = 0; i < PATH_BYTES; i++) {
       const left = this.#paths[a * PATH_BYTES + i] ?? 0
       const right = this.#paths[b * PATH_BYTES + i] ?? 0

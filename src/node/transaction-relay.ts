@@ -111,7 +111,7 @@ interface RelayParts {
 class Relay implements TransactionRelay {
   readonly #parts: RelayParts
   /** Accepted and not yet published; what has left the mempool meanwhile is skipped. */
-  #outgoing: Txid[] = []
+  #outgoing = new Set<Txid>()
   readonly #handlers: ((transaction: Transaction) => void)[] = []
   /** SHA-256 of encoded transactions that were accepted a short while ago, oldest first. */
   readonly #accepted = new Set<string>()
@@ -282,7 +282,7 @@ class Relay implements TransactionRelay {
   // --- out ----------------------------------------------------------------------------------
 
   #enqueue(txids: readonly Txid[], delayMs: number): void {
-    this.#outgoing.push(...txids)
+    for (const txid of txids) this.#outgoing.add(txid)
     if (this.#isStopped) return
     this.#cancelFlush ??= this.#parts.runtime.timers.after(delayMs, () => void this.#flush())
   }
@@ -291,10 +291,10 @@ class Relay implements TransactionRelay {
   async #flush(): Promise<void> {
     const { mempool, network } = this.#parts
     let unheard: readonly Txid[] = []
-    while (this.#outgoing.length > 0 && unheard.length === 0 && !this.#isStopped) {
-      const waiting = this.#outgoing.flatMap((txid) => mempool.family(txid) ?? [])
+    while (this.#outgoing.size > 0 && unheard.length === 0 && !this.#isStopped) {
+      const waiting = [...this.#outgoing].flatMap((txid) => mempool.family(txid) ?? [])
       const { encoded, taken } = this.#encodeBatch(waiting)
-      this.#outgoing = waiting.slice(taken).map(({ entry }) => entry.txid)
+      this.#outgoing = new Set(waiting.slice(taken).map(({ entry }) => entry.txid))
       if (encoded.length === 0) continue
       const message = encodeMessage({ kind: 'transactions', transactions: encoded })
       const isHeard = await network.publish('transactions', message)
@@ -302,7 +302,7 @@ class Relay implements TransactionRelay {
     }
     this.#cancelFlush = undefined
     const isUnheard = unheard.length > 0
-    if (isUnheard || this.#outgoing.length > 0) {
+    if (isUnheard || this.#outgoing.size > 0) {
       this.#enqueue(unheard, isUnheard ? RETRY_MS : BATCH_DELAY_MS)
     }
   }
@@ -369,7 +369,8 @@ function firstOf<T>(items: Iterable<T>, count: number): readonly T[] {
 function decodeOrUndefined(bytes: Uint8Array): Transaction | undefined {
   if (bytes.length > MAX_TRANSACTION_BYTES) return undefined
   try {
-    return decodeTransaction(bytes)
+    // A copy: what waits in the mempool must not keep the whole message that it came in.
+    return decodeTransaction(bytes.slice())
   } catch (error) {
     if (error instanceof DecodeError) return undefined
     throw error

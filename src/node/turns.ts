@@ -40,7 +40,10 @@ export class Turns {
     this.#timers = runtime.timers
   }
 
-  /** The job's result, or `refused` when too much waits already or this has stopped. */
+  /**
+   * The job's result, or `refused` when too much waits already or this has stopped. What the job throws
+   * is thrown, or the promise rejects with it; the other jobs go on.
+   */
   run<T>(job: Job<T>, cost: number, refused: T): T | Promise<T> {
     if (this.#isStopped) return refused
     if (this.#waiting.length === 0) {
@@ -49,13 +52,18 @@ export class Turns {
     }
     if (this.#waitingCost + cost > this.#limits.waitingMax) return refused
     this.#waitingCost += cost
-    const { promise, resolve } = Promise.withResolvers<T>()
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#waiting.push({
       cost,
       advance: (endsMs) => {
-        const done = advance(job, endsMs, this.#clock)
-        if (done !== undefined) resolve(done.value)
-        return done !== undefined
+        try {
+          const done = advance(job, endsMs, this.#clock)
+          if (done !== undefined) resolve(done.value)
+          return done !== undefined
+        } catch (error) {
+          reject(error)
+          return true
+        }
       },
       abandon: () => resolve(refused),
     })

@@ -152,6 +152,19 @@ describe('the transaction relay', () => {
     expect(hub.rejections).toEqual([])
   })
 
+  it('keeps no message for the sake of one transaction of it', async () => {
+    const { time, other, mempool, payments } = await relayWorld()
+    await other.start()
+    const message = encodeMessage({ kind: 'transactions', transactions: bytesOf(payments) })
+    await other.publish('transactions', message)
+    await time.pass(50)
+    for (const payment of payments) {
+      const { transaction } = mempool.find(transactionId(payment)) ?? never()
+      const kept = transaction.outputs.map(({ script }) => script.buffer.byteLength)
+      expect(Math.max(...kept)).toBeLessThanOrEqual(encodeTransaction(payment).length)
+    }
+  })
+
   it('refuses what is valid under no state at the first such transaction', async () => {
     const { relay, mempool, payments } = await relayWorld()
     const [first, second, third] = payments

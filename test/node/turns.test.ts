@@ -84,6 +84,21 @@ describe('turns', () => {
     expect(await Promise.all([first, third])).toEqual(['first', 'third'])
   })
 
+  it('go on after a job that throws', async () => {
+    const bench = new Bench()
+    function* faulty(): Job<string> {
+      bench.nowMs += 11
+      yield
+      throw new RangeError('a mistake')
+    }
+    const failed = bench.turns.run(faulty(), 1, 'refused')
+    const after = bench.turns.run(bench.job('after', 1, 1), 1, 'refused')
+    bench.next()
+    await expect(failed).rejects.toThrow('a mistake')
+    expect(await after).toBe('after')
+    expect(bench.turns.run(bench.job('later', 1, 1), 100, 'refused')).toBe('later')
+  })
+
   it('leave nobody waiting when they stop', async () => {
     const bench = new Bench()
     const waiting = bench.turns.run(bench.job('long', 5, 4), 1, 'refused')
