@@ -14,6 +14,7 @@ import {
   numberStateKey,
   outPointOfStateKey,
   outPointStateKey,
+  RANGED_NAMESPACES,
   type StateDelta,
   StateOverlay,
   type StateView,
@@ -81,11 +82,7 @@ describe('an overlay', () => {
           if (bytes === undefined) model.delete(at)
           else model.set(at, bytes)
         }
-        for (const namespace of [
-          NAMESPACE.reserve,
-          NAMESPACE.openBatch,
-          NAMESPACE.queuedRelease,
-        ] as const) {
+        for (const namespace of RANGED_NAMESPACES) {
           expect([...overlay.range(namespace)]).toEqual([...viewOf(model).range(namespace)])
         }
         for (const at of [...base.keys(), ...list.map(([each]) => each)]) {
@@ -93,6 +90,26 @@ describe('an overlay', () => {
         }
         expect(applied(base, overlay.delta())).toEqual(model)
         expect([...overlay.delta().deletes].every((at) => base.has(at))).toBe(true)
+      }),
+    )
+  })
+
+  it('creates as it puts', () => {
+    fc.assert(
+      fc.property(records, changes, (base, list) => {
+        const put = new StateOverlay(viewOf(base))
+        const created = new StateOverlay(viewOf(base))
+        const held = new Set(base.keys())
+        for (const [at, bytes] of list) {
+          if (bytes === undefined || held.has(at)) continue
+          held.add(at)
+          put.put(at, bytes)
+          created.create(at, bytes)
+        }
+        expect(created.delta()).toEqual(put.delta())
+        for (const namespace of RANGED_NAMESPACES) {
+          expect([...created.range(namespace)]).toEqual([...put.range(namespace)])
+        }
       }),
     )
   })
