@@ -6,17 +6,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { headerHash } from '../../src/bitcoin/header.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { blockHash, encodeBlock } from '../../src/chain/block.ts'
 import type { ScriptVerification } from '../../src/chain/block-scripts.ts'
 import { buildBlock } from '../../src/chain/build-block.ts'
 import type { ChainState, ConnectedBlock } from '../../src/chain/connect-block.ts'
-import { genesisBlock, genesisDelta } from '../../src/chain/genesis-state.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import type { StateKey, StateView } from '../../src/chain/state.ts'
 import { tipAfter } from '../../src/chain/tip.ts'
+import { storeGenesis } from '../../src/node/chain-service.ts'
 import { utf8 } from '../../src/primitives/bytes.ts'
 import { txidFromBytes } from '../../src/primitives/hashes.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
@@ -128,7 +127,7 @@ export async function connectByCauseway(
   const store = await openLevelStore(join(folder, 'database'))
   try {
     const database = await openChainDatabase(store, { chainId: params.chainId })
-    await commitGenesis(params, database)
+    await storeGenesis(params, database)
     const memory = new MemoryChain(state())
     const connected: ConnectedByCauseway[] = []
     for (const bytes of blocks) {
@@ -179,20 +178,4 @@ function timed(work: () => unknown): number {
   const startedMs = performance.now()
   work()
   return performance.now() - startedMs
-}
-
-/** Block 0, as every database begins. */
-export async function commitGenesis(params: ChainParams, database: ChainDatabase): Promise<void> {
-  const block = genesisBlock(params)
-  await database.commit({
-    height: 0,
-    hash: headerHash(block.header),
-    blockBytes: encodeBlock(block),
-    block,
-    certificate: new Uint8Array(),
-    delta: genesisDelta(params),
-    undo: new Uint8Array(),
-    spent: [[]],
-    mintPrevouts: [],
-  })
 }

@@ -79,7 +79,7 @@ function* everyLimit({ weight, sigops }: FillLimits): Iterable<InputRecipe> {
   const checks = denseChecks()
   for (let count = Math.floor((sigops - 1) / 101); count > 0; count--) yield checks
   const hashes = shortChain(Opcode.OP_HASH160)
-  const hashWeight = 41 * 4 + witnessBytes(hashes.placeholder)
+  const hashWeight = 41 * 4 + witnessBytes(hashes.unsignedWitness)
   const room = weight * (1 - CHECKS_SHARE) - 500
   for (let count = Math.floor(room / hashWeight); count > 0; count--) yield hashes
   yield KEY_PATH

@@ -61,8 +61,8 @@ export interface SpendToSign {
 export interface InputRecipe {
   readonly script: Uint8Array
   /** As long as the witness, or a little longer. */
-  readonly placeholder: readonly Uint8Array[]
-  /** Absent when the placeholder is the witness. */
+  readonly unsignedWitness: readonly Uint8Array[]
+  /** Absent when that is the witness. */
   readonly sign?: (spend: SpendToSign) => readonly Uint8Array[]
 }
 
@@ -105,8 +105,13 @@ export function oneTransaction(
   const coins: FillerCoin[] = []
   for (const recipe of recipes) {
     const coin = coinOf(recipe.script)
-    const alone = { version: 2, inputs: [inputOf(coin, recipe.placeholder)], outputs, lockTime: 0 }
-    weight += INPUT_WEIGHT + witnessBytes(recipe.placeholder)
+    const alone = {
+      version: 2,
+      inputs: [inputOf(coin, recipe.unsignedWitness)],
+      outputs,
+      lockTime: 0,
+    }
+    weight += INPUT_WEIGHT + witnessBytes(recipe.unsignedWitness)
     sigops += countSigops(alone, [coin.output])
     if (weight > limits.weight || sigops > limits.sigops) break
     chosen.push(recipe)
@@ -128,8 +133,8 @@ function signAll(
   }
   const spentOutputs = coins.map(({ output }) => output)
   const inputs = unsigned.inputs.map((input, index) => {
-    const { placeholder, sign } = present(recipes[index], 'recipe')
-    const witness = sign?.({ transaction: unsigned, index, spentOutputs }) ?? placeholder
+    const { unsignedWitness, sign } = present(recipes[index], 'recipe')
+    const witness = sign?.({ transaction: unsigned, index, spentOutputs }) ?? unsignedWitness
     return { ...input, witness }
   })
   return { ...unsigned, inputs }
@@ -189,13 +194,13 @@ export function schnorrFor(
 
 export const KEY_PATH: InputRecipe = {
   script: p2trScript(X_ONLY_KEY),
-  placeholder: [new Uint8Array(SCHNORR_BYTES)],
+  unsignedWitness: [new Uint8Array(SCHNORR_BYTES)],
   sign: (spend) => [schnorrFor(spend)],
 }
 
 export const KEY_HASH: InputRecipe = {
   script: p2wpkhScript(hash160(COMPRESSED_KEY)),
-  placeholder: [new Uint8Array(DER_BYTES_MAX), COMPRESSED_KEY],
+  unsignedWitness: [new Uint8Array(DER_BYTES_MAX), COMPRESSED_KEY],
   sign(spend) {
     const code = concatBytes(
       Uint8Array.of(0x76, 0xa9, 20),
@@ -214,7 +219,7 @@ export function scriptHash(
 ): InputRecipe {
   return {
     script: p2wshScript(sha256(script)),
-    placeholder: [...items, script],
+    unsignedWitness: [...items, script],
     ...(sign === undefined ? {} : { sign: (spend) => [...sign(spend), script] }),
   }
 }
@@ -236,7 +241,7 @@ export function tapscript(
   const tail = [leaf, controlBlock(X_ONLY_KEY, output.parity, path)]
   return {
     script: p2trScript(output.key),
-    placeholder: [...items, ...tail],
+    unsignedWitness: [...items, ...tail],
     ...(sign === undefined ? {} : { sign: (spend) => [...sign(spend), ...tail] }),
   }
 }

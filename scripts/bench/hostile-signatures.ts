@@ -139,7 +139,7 @@ function atBudget(limits: FillLimits, otherWeight = 0): InputRecipe {
   const sign: NonNullable<InputRecipe['sign']> = (spend) => [schnorrFor(spend, leaf), X_ONLY_KEY]
   const made = tapscript(leaf, items, { sign })
   // Padding comes in steps of a push: what is missing from the budget goes from the checks.
-  const paid = Math.floor((witnessBytes(made.placeholder) + 50) / WEIGHT_PER_CHECK)
+  const paid = Math.floor((witnessBytes(made.unsignedWitness) + 50) / WEIGHT_PER_CHECK)
   return paid >= checks ? made : atBudget({ ...limits, sigops: paid + 1 }, otherWeight)
 }
 
@@ -191,11 +191,11 @@ const singleOutput: Filler = {
     const otherWeight = (outputBytes + 13) * 4
     const hashType = SighashType.SINGLE | SighashType.ANYONECANPAY
     const recipe = atBudget(limits, otherWeight)
-    const leaf = recipe.placeholder.at(-2)
-    const tail = recipe.placeholder.slice(-2)
+    const leaf = recipe.unsignedWitness.at(-2)
+    const tail = recipe.unsignedWitness.slice(-2)
     const signed: InputRecipe = {
       ...recipe,
-      placeholder: [new Uint8Array(65), ...recipe.placeholder.slice(1)],
+      unsignedWitness: [new Uint8Array(65), ...recipe.unsignedWitness.slice(1)],
       sign: (spend) => [schnorrFor(spend, leaf, hashType), X_ONLY_KEY, ...tail],
     }
     return oneTransaction([signed], limits, [output])

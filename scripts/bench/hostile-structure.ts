@@ -23,7 +23,7 @@ import {
   scriptHash,
 } from './hostile-filler.ts'
 
-const ANCHOR = { script: P2A_SCRIPT, placeholder: [] }
+const ANCHOR = { script: P2A_SCRIPT, unsignedWitness: [] }
 const ANYONES = Uint8Array.of(Opcode.OP_1)
 
 /** Each of one anchor, with an output that makes nothing: 61 bytes. */

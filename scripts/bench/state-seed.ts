@@ -10,11 +10,11 @@ import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { StateTrie } from '../../src/chain/state-trie.ts'
 import { TrieBuilder } from '../../src/chain/trie-builder.ts'
+import { storeGenesis } from '../../src/node/chain-service.ts'
 import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { stateKey } from '../../src/storage/keys.ts'
 import { openLevelStore } from '../../src/storage/level-store.ts'
 import { BenchmarkError } from './benchmark.ts'
-import { commitGenesis } from './causeway-run.ts'
 import { coinRecord, numberedCoin } from './state-coins.ts'
 import { UNCHECKED } from './unchecked.ts'
 
@@ -28,7 +28,7 @@ export async function seedState(params: ChainParams, path: string, coins: number
   const store = await openLevelStore(path)
   try {
     const database = await openChainDatabase(store, { chainId: params.chainId })
-    await commitGenesis(params, database)
+    await storeGenesis(params, database)
     const genesis = genesisChainState(params)
     const trie = new TrieBuilder()
     for (const [key, value] of genesisDelta(params).puts) trie.add(key, value)

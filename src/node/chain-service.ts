@@ -66,7 +66,8 @@ export async function openChainService(
   return new Service(params, database, state, verification)
 }
 
-async function storeGenesis(params: ChainParams, database: ChainDatabase): Promise<void> {
+/** Block 0, as every database begins. */
+export async function storeGenesis(params: ChainParams, database: ChainDatabase): Promise<void> {
   const block = genesisBlock(params)
   await database.commit({
     height: 0,

@@ -31,13 +31,8 @@ export function writeSchnorr(
   message: Uint8Array,
   publicKey: Uint8Array,
 ): boolean {
-  if (signature.length !== 64 || message.length !== 32 || publicKey.length !== 32) return false
-  const at = index * RECORD_BYTES
-  records[at] = SCHNORR
-  records.set(signature, at + 2)
-  records.set(message, at + 66)
-  records.set(publicKey, at + 98)
-  return true
+  if (publicKey.length !== 32) return false
+  return writeSignature(records, index, SCHNORR, { signature, message, publicKey })
 }
 
 /**
@@ -51,9 +46,25 @@ export function writeEcdsa(
   message: Uint8Array,
   publicKey: Uint8Array,
 ): boolean {
-  if (signature.length !== 64 || message.length !== 32 || publicKey.length !== 33) return false
+  if (publicKey.length !== 33) return false
+  return writeSignature(records, index, ECDSA, { signature, message, publicKey })
+}
+
+interface SignatureCheck {
+  readonly signature: Uint8Array
+  readonly message: Uint8Array
+  readonly publicKey: Uint8Array
+}
+
+function writeSignature(
+  records: Uint8Array,
+  index: number,
+  kind: number,
+  { signature, message, publicKey }: SignatureCheck,
+): boolean {
+  if (signature.length !== 64 || message.length !== 32) return false
   const at = index * RECORD_BYTES
-  records[at] = ECDSA
+  records[at] = kind
   records.set(signature, at + 2)
   records.set(message, at + 66)
   records.set(publicKey, at + 98)

@@ -34,6 +34,20 @@ async function listed(
 }
 
 describe.each(stores)('the key-value port over %s', (_name, open) => {
+  it('walks through more than it reads at once', async () => {
+    const store = await open()
+    const keys = Array.from({ length: 2_500 }, (_, i) => String(i).padStart(4, '0'))
+    await store.write(
+      keys.map((key) => put(key, '')),
+      { sync: false },
+    )
+    expect(await listed(store, '0000', '9')).toEqual(keys)
+    expect(await listed(store, '0000', '9', { limit: 1_500, reverse: true })).toEqual(
+      keys.toReversed().slice(0, 1_500),
+    )
+    await store.close()
+  })
+
   it('returns what was written, and nothing for what was deleted or never there', async () => {
     const store = await open()
     await store.write([put('a', '1'), put('b', '2')], { sync: true })
