@@ -11,9 +11,8 @@
  * places: the least useful is parted with, without blame.
  */
 
-import type { Connection, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface'
+import type { Connection, PeerId as Libp2pPeerId } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import { assert } from '../primitives/assert.ts'
 import type { Hash32 } from '../primitives/hashes.ts'
 import type {
   CancelTimer,
@@ -27,21 +26,16 @@ import type {
 } from '../runtime/runtime.ts'
 import { peerIdOfAddress } from './address.ts'
 import { type AddressGroup, addressGroupOf } from './address-group.ts'
+import { FrameChannels, type FrameHandler } from './frame-channels.ts'
 import { type GossipHandler, GossipTopics, hasGossipStreams } from './gossip.ts'
 import { privateKeyOfSeed } from './identity.ts'
-import { closeWriting, receiveFrames } from './inbound-stream.ts'
 import { createLibp2pNode, type Libp2pNode } from './libp2p-node.ts'
-import {
-  DEFAULT_LIMITS,
-  MAX_CHANNEL_STREAMS,
-  MAX_FRAME_BYTES,
-  type NetworkLimits,
-} from './limits.ts'
+import { DEFAULT_LIMITS, type NetworkLimits } from './limits.ts'
 import { type CounterName, type CounterValues, NetworkCounters } from './network-counters.ts'
-import { OutboundChannel } from './outbound-channel.ts'
+import { NetworkError } from './network-error.ts'
 import { PeerGate } from './peer-gate.ts'
 import { type PeerLink, PeerLinks } from './peer-links.ts'
-import { CHANNELS, type ProtocolNames, protocolNames } from './protocols.ts'
+import { type ProtocolNames, protocolNames } from './protocols.ts'
 import { Redialer } from './redialer.ts'
 import { SyncProtocol } from './sync-protocol.ts'
 
@@ -56,10 +50,6 @@ const COUNTER_OF_VERDICT: Readonly<Record<GossipVerdict, CounterName>> = {
 
 /** Looks at gossip without its streams before the connection is given up. */
 const GOSSIP_MISSES_MAX = 3
-
-export class NetworkError extends Error {
-  override readonly name = 'NetworkError'
-}
 
 export interface Libp2pNetworkOptions {
   readonly chainId: Hash32
@@ -81,8 +71,6 @@ export interface NetworkStatistics extends CounterValues {
   readonly trustedPeers: number
   readonly observers: number
 }
-
-type FrameHandler = (from: PeerId, frame: Uint8Array) => void
 
 /** Creates a network that is not yet started. Stopped, it cannot be started again. */
 export async function createLibp2pNetwork(
@@ -146,7 +134,7 @@ class RunningNetwork implements Libp2pNetwork {
   readonly #runtime: Runtime
   readonly #gossip: GossipTopics
   readonly #sync: SyncProtocol
-  readonly #frameHandlers = new Map<Channel, FrameHandler>()
+  readonly #channels: FrameChannels
   readonly #connectedHandlers: ((peer: PeerId) => void)[] = []
   readonly #disconnectedHandlers: ((peer: PeerId) => void)[] = []
   #cancelGossipCheck: CancelTimer | undefined
@@ -165,6 +153,17 @@ class RunningNetwork implements Libp2pNetwork {
         judged: (from, verdict) => this.#gossipJudged(from, verdict),
       },
     )
+    this.#channels = new FrameChannels({
+      names: parts.names,
+      limits: parts.limits,
+      links: parts.links,
+      counters: parts.counters,
+      runtime,
+      connectionTo: (peer) => this.#connectionTo(peer),
+      isWelcome: (peer) => !this.#isStopped && !parts.gate.isRefused(peer),
+      punish: (peer, reason) => this.disconnect(peer, reason),
+      guard: (handler, run) => this.#guard(handler, run),
+    })
     this.#sync = new SyncProtocol(parts.limits, {
       clock: runtime.clock,
       timers: runtime.timers,
@@ -190,13 +189,7 @@ class RunningNetwork implements Libp2pNetwork {
       this.#sendAway(detail.peerId.toString(), 'a node of another chain', undefined)
     })
     // Handlers first: a peer that connects at once must find them.
-    for (const channel of CHANNELS) {
-      await node.handle(
-        names.channels[channel],
-        (stream, connection) => this.#receive(channel, stream, connection),
-        { maxInboundStreams: MAX_CHANNEL_STREAMS, maxOutboundStreams: MAX_CHANNEL_STREAMS },
-      )
-    }
+    await this.#channels.serve(node)
     // Twice the number that is served, so that the surplus is declined and not cut off.
     const maxStreams = limits.requestsPerPeer * 2
     await node.handle(
@@ -276,16 +269,11 @@ class RunningNetwork implements Libp2pNetwork {
   }
 
   send(peer: PeerId, channel: Channel, frame: Uint8Array, replaces?: string): boolean {
-    const { links, counters } = this.#parts
-    const isQueued = links.find(peer)?.channels[channel].send(frame, replaces) ?? false
-    counters.count(isQueued ? 'framesSent' : 'framesNotQueued')
-    if (isQueued) counters.count('bytesSent', frame.length)
-    return isQueued
+    return this.#channels.send(peer, channel, frame, replaces)
   }
 
   onFrame(channel: Channel, handler: FrameHandler): void {
-    assert(!this.#frameHandlers.has(channel), 'a channel has one handler')
-    this.#frameHandlers.set(channel, handler)
+    this.#channels.onFrame(channel, handler)
   }
 
   publish(topic: Topic, payload: Uint8Array): Promise<boolean> {
@@ -339,11 +327,7 @@ class RunningNetwork implements Libp2pNetwork {
     const id = peer.toString()
     const [connection] = node.getConnections(peer)
     if (this.#isStopped || connection === undefined || links.find(id) !== undefined) return
-    const channels = {
-      consensus: this.#createChannel(id, 'consensus'),
-      bulk: this.#createChannel(id, 'bulk'),
-      federation: this.#createChannel(id, 'federation'),
-    }
+    const channels = this.#channels.queuesFor(id)
     const link = links.add({ peer, group: addressGroupOf(connection.remoteAddr), channels })
     redialer.peerConnected(id, link.group.name)
     this.#makeRoom(link)
@@ -388,52 +372,6 @@ class RunningNetwork implements Libp2pNetwork {
     else if (!link.points.take(this.#runtime.clock.monotonicMs(), REJECTED_GOSSIP_POINTS)) {
       this.disconnect(from, 'too much invalid gossip')
     }
-  }
-
-  #createChannel(peer: PeerId, channel: Channel): OutboundChannel {
-    const { limits, names } = this.#parts
-    return new OutboundChannel(
-      {
-        maxFrameBytes: MAX_FRAME_BYTES[channel],
-        queue: limits.queue[channel],
-        drainTimeoutMs: limits.drainTimeoutMs,
-        openTimeoutMs: limits.openTimeoutMs,
-      },
-      {
-        timers: this.#runtime.timers,
-        random: this.#runtime.random,
-        log: this.#runtime.log.child({ peer, channel }),
-        open: (signal) => {
-          const connection = this.#connectionTo(peer)
-          if (connection === undefined) return Promise.reject(new NetworkError('not connected'))
-          return connection.newStream(names.channels[channel], { signal })
-        },
-      },
-    )
-  }
-
-  #receive(channel: Channel, stream: Stream, connection: Connection): void {
-    const peer = connection.remotePeer.toString()
-    const { links, gate, counters } = this.#parts
-    const inbound = links.find(peer)?.inbound
-    if (inbound === undefined) {
-      stream.abort(new NetworkError('not connected'))
-      return
-    }
-    receiveFrames(stream, {
-      maxFrameBytes: MAX_FRAME_BYTES[channel],
-      admit: (bytes) => inbound.admit(channel, bytes),
-      release: (bytes) => inbound.release(bytes),
-      onFrame: (frame) => {
-        // The rest of a chunk from a peer that has just been sent away.
-        if (this.#isStopped || gate.isRefused(peer)) return
-        counters.count('framesReceived')
-        counters.count('bytesReceived', frame.length)
-        this.#guard(channel, () => this.#frameHandlers.get(channel)?.(peer, frame))
-      },
-      onMalformed: (error) => this.disconnect(peer, `malformed ${channel} frame: ${error.message}`),
-    })
-    closeWriting(stream)
   }
 
   #scheduleGossipCheck(): void {
