@@ -12,6 +12,7 @@ import {
 import type { Coin } from '../../src/chain/coin.ts'
 import type { AdmissionContext } from '../../src/mempool/describe-entry.ts'
 import { type Txid, toTxid } from '../../src/primitives/hashes.ts'
+import type { Rejection, Result } from '../../src/primitives/result.ts'
 import { sats } from '../../src/primitives/units.ts'
 
 export const COIN_SATS = 100_000
@@ -114,3 +115,11 @@ export function withWitness(transaction: Transaction, witness: readonly Uint8Arr
   for (const input of transaction.inputs) inputs.push({ ...input, witness })
   return { ...transaction, inputs }
 }
+
+/** What the pool said. */
+export const codeOf = (result: Result<unknown, Rejection>): string =>
+  result.ok ? 'ok' : result.error.code
+
+/** The same, with what it means for the sender. */
+export const refusalOf = (result: Result<unknown, Rejection>): unknown =>
+  result.ok ? 'ok' : [result.error.code, result.error.class]

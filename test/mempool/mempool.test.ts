@@ -18,8 +18,10 @@ import { sats } from '../../src/primitives/units.ts'
 import {
   anchor,
   COIN_SATS,
+  codeOf,
   outputOf,
   padding,
+  refusalOf,
   spend,
   transactionOf,
   World,
@@ -34,15 +36,9 @@ beforeEach(() => {
   pool = createMempool()
 })
 
-function admit(transaction: Transaction): string {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : result.error.code
-}
+const admit = (transaction: Transaction): string => codeOf(pool.admit(transaction, world.at))
 
-function refusal(transaction: Transaction): unknown {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : [result.error.code, result.error.class]
-}
+const refusal = (transaction: Transaction): unknown => refusalOf(pool.admit(transaction, world.at))
 
 const anchorHash = hash32FromBytes(sha256(anchor(1).script))
 

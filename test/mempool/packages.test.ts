@@ -8,7 +8,16 @@ import {
 import { buildBlockTemplate } from '../../src/mempool/block-template.ts'
 import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import type { PackageOutcome } from '../../src/mempool/package-admission.ts'
-import { anchor, COIN_SATS, outputOf, padding, spend, transactionOf, World } from './coins.ts'
+import {
+  anchor,
+  COIN_SATS,
+  codeOf,
+  outputOf,
+  padding,
+  spend,
+  transactionOf,
+  World,
+} from './coins.ts'
 
 let world: World
 let pool: Mempool
@@ -18,10 +27,7 @@ beforeEach(() => {
   pool = createMempool()
 })
 
-function admit(transaction: Transaction): string {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : result.error.code
-}
+const admit = (transaction: Transaction): string => codeOf(pool.admit(transaction, world.at))
 
 /** What was said to each, or why it is no package. */
 function submit(...transactions: readonly Transaction[]): readonly string[] | string {

@@ -10,7 +10,17 @@ import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import { CHAIN_TRANSACTIONS_MAX } from '../../src/mempool/policy.ts'
 import { hash32FromBytes } from '../../src/primitives/hashes.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
-import { anchor, COIN_SATS, outputOf, padding, spend, transactionOf, World } from './coins.ts'
+import {
+  anchor,
+  COIN_SATS,
+  codeOf,
+  outputOf,
+  padding,
+  refusalOf,
+  spend,
+  transactionOf,
+  World,
+} from './coins.ts'
 
 let world: World
 let pool: Mempool
@@ -20,15 +30,9 @@ beforeEach(() => {
   pool = createMempool()
 })
 
-function admit(transaction: Transaction): string {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : result.error.code
-}
+const admit = (transaction: Transaction): string => codeOf(pool.admit(transaction, world.at))
 
-function refusal(transaction: Transaction): unknown {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : [result.error.code, result.error.class]
-}
+const refusal = (transaction: Transaction): unknown => refusalOf(pool.admit(transaction, world.at))
 
 const anchorHash = hash32FromBytes(sha256(anchor(1).script))
 

@@ -7,7 +7,17 @@ import {
 } from '../../src/bitcoin/transaction.ts'
 import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import { REPLACEMENT_EVICTIONS_MAX } from '../../src/mempool/policy.ts'
-import { anchor, COIN_SATS, outputOf, padding, spend, transactionOf, World } from './coins.ts'
+import {
+  anchor,
+  COIN_SATS,
+  codeOf,
+  outputOf,
+  padding,
+  refusalOf,
+  spend,
+  transactionOf,
+  World,
+} from './coins.ts'
 
 let world: World
 let pool: Mempool
@@ -17,15 +27,9 @@ beforeEach(() => {
   pool = createMempool()
 })
 
-function admit(transaction: Transaction): string {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : result.error.code
-}
+const admit = (transaction: Transaction): string => codeOf(pool.admit(transaction, world.at))
 
-function refusal(transaction: Transaction): unknown {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : [result.error.code, result.error.class]
-}
+const refusal = (transaction: Transaction): unknown => refusalOf(pool.admit(transaction, world.at))
 
 describe('replacement by fee', () => {
   it('lets a better paying transaction take the place of another and its descendants', () => {

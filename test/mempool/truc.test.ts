@@ -7,7 +7,7 @@ import {
 } from '../../src/bitcoin/transaction.ts'
 import { createMempool, type Mempool } from '../../src/mempool/mempool.ts'
 import { TRUC_CHILD_VSIZE_MAX, TRUC_VSIZE_MAX } from '../../src/mempool/policy.ts'
-import { anchor, outputOf, padding, transactionOf, World } from './coins.ts'
+import { anchor, codeOf, outputOf, padding, transactionOf, World } from './coins.ts'
 
 let world: World
 let pool: Mempool
@@ -17,10 +17,7 @@ beforeEach(() => {
   pool = createMempool()
 })
 
-function admit(transaction: Transaction): string {
-  const result = pool.admit(transaction, world.at)
-  return result.ok ? 'ok' : result.error.code
-}
+const admit = (transaction: Transaction): string => codeOf(pool.admit(transaction, world.at))
 
 /** Two outputs to build on, of `value` each less half the fee. */
 function make(prevout: OutPoint, version: number, fee = 2_000, value = 50_000): Transaction {
