@@ -1,7 +1,8 @@
 /**
  * What other members were caught at, for the operator: counted by member and kind, and written to the
  * log so often that it is seen and so seldom that a liar cannot fill the disk. It changes nothing in the
- * protocols; what follows from a fault is decided where it is found.
+ * protocols; what follows from a fault is decided where it is found. Nor does it make this member
+ * unhealthy: a liar must not take others out of service.
  */
 
 import type { Clock, Logger } from '../src/runtime/runtime.ts'
@@ -18,20 +19,15 @@ export interface MemberFaults {
   note(member: number, kind: string, detail?: object): void
   /** In order of member, then kind. */
   list(): readonly MemberFault[]
-  /** One line for each member that was caught lately. */
-  problems(): readonly string[]
 }
 
 const LINES_PER_MINUTE = 20
 const MINUTE_MS = 60_000
-/** A fault stays among the problems for this long; the counts stay for ever. */
-const RECENT_MS = 3_600_000
 
 interface Entry {
   readonly member: number
   readonly kind: string
   count: number
-  lastMs: number
 }
 
 export function createMemberFaults(clock: Clock, log: Logger): MemberFaults {
@@ -58,21 +54,11 @@ export function createMemberFaults(clock: Clock, log: Logger): MemberFaults {
     note(member, kind, detail = {}) {
       const nowMs = clock.monotonicMs()
       const name = `${member}/${kind}`
-      const entry = entries.get(name) ?? { member, kind, count: 0, lastMs: nowMs }
+      const entry = entries.get(name) ?? { member, kind, count: 0 }
       entry.count += 1
-      entry.lastMs = nowMs
       entries.set(name, entry)
       if (mayLog(nowMs)) log.warn({ member, fault: kind, ...detail }, 'a member misbehaved')
     },
     list: () => list().map(({ member, kind, count }) => ({ member, kind, count })),
-    problems() {
-      const since = clock.monotonicMs() - RECENT_MS
-      const recent = list().filter(({ lastMs }) => lastMs >= since)
-      const byMember = Map.groupBy(recent, ({ member }) => member)
-      return [...byMember].map(([member, faults]) => {
-        const kinds = faults.map(({ kind, count }) => (count === 1 ? kind : `${kind} ×${count}`))
-        return `member ${member} misbehaved: ${kinds.join(', ')}`
-      })
-    },
   }
 }

@@ -216,7 +216,7 @@ class RunningMember implements Member {
   }
 
   problems(): readonly string[] {
-    const { ceremony, state, faults } = this.#parts
+    const { ceremony, state } = this.#parts
     const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
     const keyProblem = ceremony.problem()
     if (keyProblem !== undefined) problems.push(keyProblem)
@@ -226,7 +226,6 @@ class RunningMember implements Member {
       if (refusal !== undefined)
         problems.push(`L1 refuses the signed batch ${batch.id}: ${refusal}`)
     }
-    problems.push(...faults.problems())
     return problems
   }
 

@@ -28,8 +28,8 @@ import {
   type SigningEvent,
   type SigningSessions,
 } from '../signing/signing-sessions.ts'
-import type { Offload } from '../signing/work-place.ts'
 import type { SigningWork } from '../signing/work-jobs.ts'
+import type { Offload } from '../signing/work-place.ts'
 import { authoriseBatch, signingTaskOf } from './batch-authorisation.ts'
 import type { SignedBatches } from './signed-batches.ts'
 

@@ -32,9 +32,14 @@ import { assert, present, unreachable } from '../../src/primitives/assert.ts'
 import { concatBytes, equalBytes } from '../../src/primitives/bytes.ts'
 import { hash32FromBytes, hashToBytes } from '../../src/primitives/hashes.ts'
 import { verifySchnorr } from '../../src/primitives/secp256k1.ts'
-import type { Asking, ComputeEffect } from './computations.ts'
+import {
+  type AttemptDeps,
+  type AttemptEffect,
+  type DkgFault,
+  type DkgPhase,
+  EVIDENCE_SHOWN,
+} from './attempt-effects.ts'
 import type { DkgMessage, DkgPayload } from './dkg-messages.ts'
-import type { HostSigner } from './envelope.ts'
 import { KeyShare } from './frost.ts'
 import {
   type Dealing,
@@ -49,63 +54,6 @@ import type { WorkJob, WorkResult } from './work-jobs.ts'
 
 /** Ticks that a resumed member waits for members that seem to want its lost deal. */
 const RESUME_PATIENCE_TICKS = 3
-
-export type DkgFault =
-  | 'malformed'
-  | 'bad-deal'
-  | 'two-deals'
-  | 'bad-share'
-  | 'bad-echo'
-  | 'bad-certificate'
-  | 'bad-test-share'
-  | 'bad-test-start'
-
-/** Those whose evidence convinces whoever sees it: broadcasts, and shares that nobody needs any more. */
-const EVIDENCE_SHOWN: ReadonlySet<DkgFault> = new Set([
-  'bad-deal',
-  'two-deals',
-  'bad-share',
-  'bad-echo',
-  'bad-certificate',
-])
-
-export type DkgPhase =
-  | 'dealing'
-  | 'echoing'
-  | 'sharing'
-  | 'persisting'
-  | 'certifying'
-  | 'testing'
-  | 'done'
-
-export type AttemptEffect =
-  | ComputeEffect
-  | { readonly kind: 'send'; readonly to: number; readonly sealed: Uint8Array }
-  | { readonly kind: 'broadcast'; readonly sealed: Uint8Array }
-  | { readonly kind: 'persist-share'; readonly share: KeyShare }
-  | {
-      readonly kind: 'blame'
-      readonly member: number
-      readonly fault: DkgFault
-      readonly evidence: readonly Uint8Array[]
-    }
-  | { readonly kind: 'failed'; readonly reason: DkgFault | 'deal-lost' }
-  | { readonly kind: 'announce'; readonly announcement: KeyEpochAnnouncement }
-
-export interface AttemptDeps {
-  readonly self: number
-  readonly sign: HostSigner
-  readonly random: (length: number) => Uint8Array
-  readonly work: Asking<AttemptEffect>
-  /** Hands a share to where the jobs are done. */
-  readonly addShare: (share: KeyShare) => void
-  /** Another member's sealed broadcast; undefined when it is none, or not proved. */
-  readonly open: (
-    sealed: Uint8Array,
-  ) => { readonly sender: number; readonly message: DkgMessage } | undefined
-  /** Seals a message of this attempt; undefined recipient: everybody. */
-  readonly seal: (message: DkgMessage, recipient: number | undefined) => Uint8Array
-}
 
 interface Sealed<T> {
   readonly value: T
@@ -446,7 +394,9 @@ export class DkgAttempt {
           return this.#announce(effect.task, present(effect.signatures[0], 'test signature'))
         case 'compute': {
           const { token, job } = effect
-          return [this.#ask(job, (result) => this.#tested(this.#roastMember().computed(token, result)))]
+          return [
+            this.#ask(job, (result) => this.#tested(this.#roastMember().computed(token, result))),
+          ]
         }
         case 'blame': {
           const { member, evidence, fault } = effect
@@ -475,8 +425,8 @@ export class DkgAttempt {
       threshold,
       groupKey: present(commitments[0], 'group key'),
       commitments,
-      memberSignatures: members.map((_, member) =>
-        present(this.#certificates.get(member), 'certificate').value,
+      memberSignatures: members.map(
+        (_, member) => present(this.#certificates.get(member), 'certificate').value,
       ),
       testSignature,
     }

@@ -30,10 +30,11 @@ import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announc
 import { assert, unreachable } from '../../src/primitives/assert.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
 import type { Hash32, XOnlyKey } from '../../src/primitives/hashes.ts'
-import { type AttemptEffect, DkgAttempt, type DkgFault, type DkgPhase } from './dkg-attempt.ts'
+import type { AttemptEffect, DkgFault, DkgPhase } from './attempt-effects.ts'
+import { Computations, type ComputeEffect } from './computations.ts'
+import { DkgAttempt } from './dkg-attempt.ts'
 import { type DkgMessage, decodeDkgMessage, encodeDkgMessage } from './dkg-messages.ts'
 import { type FederationContext, type HostSigner, openMessage, sealMessage } from './envelope.ts'
-import { Computations, type ComputeEffect } from './computations.ts'
 import type { KeyShare } from './frost.ts'
 import { createWorkPlace, type Offload, type WorkPlace } from './work-place.ts'
 
@@ -190,7 +191,8 @@ class DkgRun implements Dkg {
     sealed: Uint8Array,
   ): { readonly sender: number; readonly message: DkgMessage } | undefined {
     const envelope = openMessage(sealed, this.#context)
-    if (envelope?.protocol !== 'key-generation' || envelope.recipient !== undefined) return undefined
+    if (envelope?.protocol !== 'key-generation' || envelope.recipient !== undefined)
+      return undefined
     const message = decodeBody(envelope.body)
     return message === undefined ? undefined : { sender: envelope.sender, message }
   }

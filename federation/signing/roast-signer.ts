@@ -386,7 +386,14 @@ export class RoastSigner {
     }
     const { session } = start
     const { shares } = result
-    const message = { kind: 'share', ...state.task, session, sessionHash: hash, shares, next } as const
+    const message = {
+      kind: 'share',
+      ...state.task,
+      session,
+      sessionHash: hash,
+      shares,
+      next,
+    } as const
     return [{ kind: 'send', to: coordinator, message }]
   }
 }

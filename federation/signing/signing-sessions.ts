@@ -25,6 +25,7 @@
 import { assert, unreachable } from '../../src/primitives/assert.ts'
 import { DecodeError, encodeWith } from '../../src/primitives/codec.ts'
 import { type Hash32, writeHash32, type XOnlyKey } from '../../src/primitives/hashes.ts'
+import type { ComputeEffect } from './computations.ts'
 import {
   type Envelope,
   type FederationContext,
@@ -33,7 +34,6 @@ import {
   sealMessage,
 } from './envelope.ts'
 import type { KeyShare } from './frost.ts'
-import type { ComputeEffect } from './computations.ts'
 import type { SignerFault } from './roast-coordinator.ts'
 import { type RoastEffect, RoastMember } from './roast-member.ts'
 import type { Authorise } from './roast-session.ts'
@@ -43,7 +43,6 @@ import {
   type RoastTiming,
   type SigningRecord,
 } from './roast-signer.ts'
-import { createWorkPlace, type Offload } from './work-place.ts'
 import {
   decodeSigningMessage,
   encodeSigningMessage,
@@ -51,6 +50,7 @@ import {
   type SigningTask,
   type StartMessage,
 } from './signing-messages.ts'
+import { createWorkPlace, type Offload } from './work-place.ts'
 
 export interface SigningSessionsConfig {
   readonly chainId: Hash32

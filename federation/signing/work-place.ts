@@ -60,8 +60,6 @@ export function createWorkPlace<Inner extends { readonly kind: string }, Outer>(
   }
 }
 
-function isCompute<Inner extends { readonly kind: string }>(
-  effect: Inner | ComputeEffect,
-): effect is ComputeEffect {
+function isCompute(effect: { readonly kind: string }): effect is ComputeEffect {
   return effect.kind === 'compute'
 }

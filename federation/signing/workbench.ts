@@ -148,7 +148,10 @@ export class Workbench {
       return { kind: 'checked', isGood }
     }
     this.#sessions.delete(name)
-    return { kind: 'signatures', signatures: contexts.map((context, i) => sum(context, session, i)) }
+    return {
+      kind: 'signatures',
+      signatures: contexts.map((context, i) => sum(context, session, i)),
+    }
   }
 
   // --- key generation -----------------------------------------------------------------------
@@ -211,9 +214,7 @@ function signingKeys(inputs: readonly SigningInput[], group: GroupKey): SigningK
 
 function sum(context: SigningContext, session: Session, input: number): Uint8Array {
   const shares = new Map(
-    [...session.shares].map(
-      ([member, all]) => [member, all[input] ?? new Uint8Array()] as const,
-    ),
+    [...session.shares].map(([member, all]) => [member, all[input] ?? new Uint8Array()] as const),
   )
   const result = aggregate(context, shares)
   assert(result.ok, 'verified shares make a signature')
