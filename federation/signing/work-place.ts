@@ -34,7 +34,7 @@ export function createWorkPlace<Inner extends { readonly kind: string }, Outer>(
   parts: WorkPlaceParts<Inner, Outer>,
 ): WorkPlace<Inner, Outer> {
   const { offload, answer, outward } = parts
-  const bench = offload === undefined ? new Workbench(parts.random) : undefined
+  const bench = offload === undefined ? new Workbench(parts.random, parts.random(32)) : undefined
 
   function settle(effects: readonly (Inner | ComputeEffect)[]): Outer[] {
     return effects.flatMap((effect) => {

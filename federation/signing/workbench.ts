@@ -1,11 +1,14 @@
 /**
  * Does the jobs of `work-jobs.ts` and keeps what is secret between them: shares, nonces, polynomials.
  * Nonces are in memory only, fresh from the operating system with the share hashed in (RFC 9591 section
- * 4.1), and taken out of the table before they are used: none ever signs twice.
+ * 4.1), and taken out of the table before they are used: none ever signs twice. A random generator that
+ * fails is the one way left to the same nonce, so this life's salt, a counter and the handle go in too.
  */
 
 import { assert, unreachable } from '../../src/primitives/assert.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
+import { encodeWith } from '../../src/primitives/codec.ts'
+import { taggedHash } from '../../src/primitives/sha256.ts'
 import {
   aggregate,
   createSigningContext,
@@ -37,15 +40,18 @@ const LOST: WorkResult = { kind: 'lost' }
 
 export class Workbench {
   readonly #random: (length: number) => Uint8Array
+  readonly #salt: Uint8Array
+  #noncesMade = 0n
   readonly #shares = new Map<string, KeyShare>()
   /** By key and handle. */
   readonly #nonces = new Map<string, readonly SecretNonce[]>()
   readonly #sessions = new Map<string, Session>()
   readonly #dealings = new Map<string, SecretDealing>()
 
-  /** `random`: fresh bytes of the operating system. */
-  constructor(random: (length: number) => Uint8Array) {
+  /** `random`: fresh bytes of the operating system. `salt`: whatever tells this life from others. */
+  constructor(random: (length: number) => Uint8Array, salt: Uint8Array) {
     this.#random = random
+    this.#salt = salt
   }
 
   addShare(share: KeyShare): void {
@@ -86,9 +92,18 @@ export class Workbench {
     const share = this.#shares.get(key)
     const name = nonceName(key, handle)
     if (share === undefined || this.#nonces.has(name)) return undefined
-    const nonces = Array.from({ length: count }, () => new SecretNonce(share, this.#random))
+    const nonces = Array.from(
+      { length: count },
+      () => new SecretNonce(share, (length) => this.#hedged(length, handle)),
+    )
     this.#nonces.set(name, nonces)
     return nonces.map(({ commitment }) => commitment)
+  }
+
+  #hedged(length: number, handle: bigint): Uint8Array {
+    assert(length === 32, 'a nonce is made of 32 bytes')
+    const place = encodeWith((writer) => writer.u64(handle).u64(this.#noncesMade++))
+    return taggedHash('causeway/nonce', this.#random(32), this.#salt, place)
   }
 
   #sign({ key, handle, inputs, participants, next }: JobOf<'sign'>): WorkResult {

@@ -27,6 +27,8 @@ export class SigningNetwork {
   readonly sent: { from: number; to: number; sealed: Uint8Array }[] = []
   /** Members that do as they like. */
   readonly adversaries = new Map<number, MemberAdversary>()
+  /** Every frame that reached a member. */
+  readonly heard: Frame[] = []
   tamper: Tamper = (_from, _to, sealed) => sealed
   /** What each member's own state says. */
   authorise: (member: number, task: SigningTask) => Authorisation | undefined = () => undefined
@@ -85,6 +87,7 @@ export class SigningNetwork {
     while (this.#pool.length > 0) {
       const at = pick(this.#random, this.#pool.length)
       const [frame] = this.#pool.splice(at, 1)
+      this.heard.push(frame!)
       this.#enter(this.#hear(frame!))
       this.step(frame!.to, { kind: 'received', sealed: frame!.sealed })
     }

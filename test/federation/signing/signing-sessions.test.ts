@@ -363,11 +363,9 @@ describe('the signer', () => {
     network.tamper = (from, to, sealed) => {
       const message = messageOf(sealed)
       if (from !== first || to !== second || message.kind !== 'start') return sealed
-      const [a, b, c] = message.participants as [never, never, never]
-      const nonces = (p: (typeof message.participants)[number]) => p.offer.nonces
-      const swapped = [a, b, c].map((p: (typeof message.participants)[number]) =>
-        p['member'] === second
-          ? { member: second, offer: { ...p.offer, nonces: nonces(p).toReversed() } }
+      const swapped = message.participants.map((p) =>
+        p.member === second
+          ? { member: second, offer: { ...p.offer, nonces: p.offer.nonces.toReversed() } }
           : p,
       )
       return forge(sealed, { ...message, participants: swapped })

@@ -1,11 +1,11 @@
 import { schnorr } from '@noble/curves/secp256k1.js'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createDkg, type Dkg, type DkgEffect } from '../../../federation/signing/dkg.ts'
+import { createDkg, type DkgEffect, type DkgEvent } from '../../../federation/signing/dkg.ts'
 import type { SigningInput } from '../../../federation/signing/roast-session.ts'
 import {
   createSigningSessions,
   type SigningEffect,
-  type SigningSessions,
+  type SigningEvent,
 } from '../../../federation/signing/signing-sessions.ts'
 import {
   createSigningThread,
@@ -105,10 +105,18 @@ describe('the signing thread', () => {
 })
 
 /** Members whose arithmetic is done on threads; frames and answers come as they come. */
-class ThreadedFederation<Machine, Effect> {
-  readonly machines: Machine[] = []
+class ThreadedFederation<Event, Effect> {
+  readonly machines: { step(event: Event): readonly Effect[] }[] = []
   readonly perform: (member: number, effect: Effect) => void
   failure: unknown
+
+  step(member: number, event: Event): void {
+    for (const effect of this.machines[member]!.step(event)) this.perform(member, effect)
+  }
+
+  each(event: Event): void {
+    for (const member of this.machines.keys()) this.step(member, event)
+  }
 
   constructor(perform: (member: number, effect: Effect) => void) {
     this.perform = perform
@@ -142,22 +150,20 @@ describe('members whose arithmetic is done on threads', () => {
     const work = SHARES.map(openThread)
     let nowMs = 0
     let killed = false
-    const federation = new ThreadedFederation<SigningSessions, SigningEffect>((member, effect) => {
-      const step = (to: number, event: Parameters<SigningSessions['step']>[0]): void => {
-        for (const next of federation.machines[to]!.step(event)) federation.perform(to, next)
-      }
-      if (effect.kind === 'send') step(effect.to, { kind: 'received', sealed: effect.sealed })
+    const federation = new ThreadedFederation<SigningEvent, SigningEffect>((member, effect) => {
+      if (effect.kind === 'send')
+        federation.step(effect.to, { kind: 'received', sealed: effect.sealed })
       else if (effect.kind === 'journal') {
         // The second signer's nonces die with its thread.
         if (member === 1 && !killed) {
           killed = true
           void work[1]!.perform(DEADLY)
         }
-        step(member, { kind: 'journaled', token: effect.token })
+        federation.step(member, { kind: 'journaled', token: effect.token })
       } else if (effect.kind === 'signed') signed.set(member, effect.signatures)
       else if (effect.kind === 'broadcast') {
         for (const to of SHARES.keys()) {
-          if (to !== member) step(to, { kind: 'received', sealed: effect.sealed })
+          if (to !== member) federation.step(to, { kind: 'received', sealed: effect.sealed })
         }
       } else throw new TypeError(effect.kind)
     })
@@ -171,18 +177,13 @@ describe('members whose arithmetic is done on threads', () => {
       const config = { chainId: CHAIN_ID, members: memberKeys(4), share }
       federation.machines.push(createSigningSessions(config, deps))
     }
-    const each = (event: Parameters<SigningSessions['step']>[0]): void => {
-      for (const [member, sessions] of federation.machines.entries()) {
-        for (const effect of sessions.step(event)) federation.perform(member, effect)
-      }
-    }
-    each({ kind: 'task', task, nowMs })
+    federation.each({ kind: 'task', task, nowMs })
     await until(
       () => signed.size === 4,
       () => {
         nowMs += 100
         void time.pass(100)
-        each({ kind: 'tick', nowMs })
+        federation.each({ kind: 'tick', nowMs })
       },
     )
     expect(federation.failure).toBeUndefined()
@@ -196,14 +197,12 @@ describe('members whose arithmetic is done on threads', () => {
     const announced = new Map<number, Extract<DkgEffect, { kind: 'announce' }>>()
     const work = members.map(openThread)
     let killed = false
-    const federation = new ThreadedFederation<Dkg, DkgEffect>((member, effect) => {
-      const step = (to: number, event: Parameters<Dkg['step']>[0]): void => {
-        for (const next of federation.machines[to]!.step(event)) federation.perform(to, next)
-      }
-      if (effect.kind === 'send') step(effect.to, { kind: 'received', sealed: effect.sealed })
+    const federation = new ThreadedFederation<DkgEvent, DkgEffect>((member, effect) => {
+      if (effect.kind === 'send')
+        federation.step(effect.to, { kind: 'received', sealed: effect.sealed })
       else if (effect.kind === 'broadcast') {
         for (const to of members.keys()) {
-          if (to !== member) step(to, { kind: 'received', sealed: effect.sealed })
+          if (to !== member) federation.step(to, { kind: 'received', sealed: effect.sealed })
         }
       } else if (effect.kind === 'persist') {
         const { attempt, kind } = effect.record
@@ -211,7 +210,7 @@ describe('members whose arithmetic is done on threads', () => {
           killed = true
           void work[(member + 1) % 3]!.perform(DEADLY)
         }
-        step(member, { kind: 'persisted', attempt, record: kind })
+        federation.step(member, { kind: 'persisted', attempt, record: kind })
       } else if (effect.kind === 'announce') announced.set(member, effect)
       else throw new TypeError(effect.kind)
     })
@@ -227,12 +226,7 @@ describe('members whose arithmetic is done on threads', () => {
         ),
       )
     }
-    const each = (event: Parameters<Dkg['step']>[0]): void => {
-      for (const [member, dkg] of federation.machines.entries()) {
-        for (const effect of dkg.step(event)) federation.perform(member, effect)
-      }
-    }
-    each({ kind: 'start' })
+    federation.each({ kind: 'start' })
     let turns = 0
     await until(
       () => announced.size === 3,
@@ -240,7 +234,7 @@ describe('members whose arithmetic is done on threads', () => {
         turns += 1
         if (turns % 50 !== 0) return
         void time.pass(1_000)
-        each({ kind: 'tick' })
+        federation.each({ kind: 'tick' })
       },
     )
     expect(federation.failure).toBeUndefined()

@@ -9,6 +9,6 @@ export const createBadShares: CreateAdversary = ({ random }) => ({
   send(frame) {
     const message = messageIn(frame.sealed)
     if (message.kind !== 'share') return [frame]
-    return [reworded(frame, { ...message, shares: message.shares.with(-1, random(32)) })]
+    return [reworded(frame, { ...message, shares: message.shares.with(0, random(32)) })]
   },
 })
