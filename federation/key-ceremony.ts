@@ -9,6 +9,7 @@ import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announceme
 import { findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../src/chain/state.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
+import type { MemberFaults } from './member-faults.ts'
 import type { MemberNetwork } from './member-network.ts'
 import {
   createDkg,
@@ -19,6 +20,8 @@ import {
 } from './signing/dkg.ts'
 import type { KeyShare } from './signing/frost.ts'
 import type { KeyStore } from './signing/key-store.ts'
+import type { SigningWork } from './signing/work-jobs.ts'
+import type { Offload } from './signing/work-place.ts'
 
 /** The only epoch until a change of members adds others. */
 const EPOCH = 0
@@ -33,6 +36,9 @@ export interface KeyCeremonyParts {
   readonly runtime: Runtime
   readonly keyStore: KeyStore
   readonly view: () => StateView
+  /** Where the arithmetic is done; without, here. */
+  readonly work?: SigningWork
+  readonly faults: MemberFaults
 }
 
 export interface KeyCeremony {
@@ -74,7 +80,7 @@ class Ceremony implements KeyCeremony {
   }
 
   async start(): Promise<void> {
-    const { params, self, sign, runtime, keyStore } = this.#parts
+    const { params, self, sign, runtime, keyStore, work } = this.#parts
     const stored = await keyStore.findEpoch(EPOCH)
     for (const share of stored?.shares ?? []) this.#shares.set(share.attempt, share)
     this.#isLoaded = true
@@ -88,9 +94,26 @@ class Ceremony implements KeyCeremony {
         threshold: params.signingThreshold,
         ...(stored === undefined ? {} : { resume: stored }),
       },
-      { sign, random: (length) => runtime.random.bytes(length) },
+      {
+        sign,
+        random: (length) => runtime.random.bytes(length),
+        ...(work === undefined ? {} : { offload: this.#offloadTo(work) }),
+      },
     )
     this.#step({ kind: 'start' })
+  }
+
+  #offloadTo(work: SigningWork): Offload<DkgEffect> {
+    return {
+      work,
+      later: (effects) => {
+        // A ceremony that is over has nothing more to say.
+        if (this.#dkg !== undefined) this.#performAll(effects)
+      },
+      failed: (error) => {
+        this.#parts.runtime.log.error({ error: String(error) }, 'key generation work failed')
+      },
+    }
   }
 
   tick(): void {
@@ -150,7 +173,12 @@ class Ceremony implements KeyCeremony {
 
   #step(event: DkgEvent): void {
     if (this.#stopped) return
-    for (const effect of this.#dkg?.step(event) ?? []) this.#perform(effect)
+    this.#performAll(this.#dkg?.step(event) ?? [])
+  }
+
+  #performAll(effects: readonly DkgEffect[]): void {
+    if (this.#stopped) return
+    for (const effect of effects) this.#perform(effect)
   }
 
   #perform(effect: DkgEffect): void {
@@ -166,7 +194,7 @@ class Ceremony implements KeyCeremony {
         this.#persist(effect.record)
         return
       case 'blame':
-        runtime.log.warn({ member: effect.member, fault: effect.fault }, 'a member misbehaved')
+        this.#parts.faults.note(effect.member, effect.fault, { in: 'key generation' })
         return
       case 'announce':
         runtime.log.info({ attempt: effect.announcement.attempt }, 'group key made')

@@ -35,6 +35,7 @@ import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { isL1Failure } from './l1-failure.ts'
 import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
+import type { MemberFault, MemberFaults } from './member-faults.ts'
 import type { MemberNetwork } from './member-network.ts'
 import { bindMemberStore } from './member-store.ts'
 import {
@@ -45,6 +46,7 @@ import { createReleaseSigner, type ReleaseSigner } from './releases/release-sign
 import { openSignedBatches, type SignedBatches } from './releases/signed-batches.ts'
 import { decodeEnvelope } from './signing/envelope.ts'
 import type { KeyStore } from './signing/key-store.ts'
+import type { SigningWork } from './signing/work-jobs.ts'
 
 export interface MemberParts {
   readonly params: ChainParams
@@ -64,6 +66,10 @@ export interface MemberParts {
   readonly sign: (digest: Uint8Array) => Uint8Array
   readonly ceremony: KeyCeremony
   readonly keyStore: KeyStore
+  /** Where the arithmetic of signing is done; without, here. */
+  readonly signingWork?: SigningWork
+  /** Shared with the ceremony. */
+  readonly faults: MemberFaults
 }
 
 export interface BatchProgress {
@@ -78,6 +84,8 @@ export interface Member extends PegSide {
   batchProgress(batch: Batch): BatchProgress
   /** What an operator must know or do, besides the health of L1. */
   problems(): readonly string[]
+  /** What other members were caught at since this one started. */
+  faults(): readonly MemberFault[]
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -219,6 +227,10 @@ class RunningMember implements Member {
         problems.push(`L1 refuses the signed batch ${batch.id}: ${refusal}`)
     }
     return problems
+  }
+
+  faults(): readonly MemberFault[] {
+    return this.#parts.faults.list()
   }
 
   batchProgress(batch: Batch): BatchProgress {
@@ -396,7 +408,7 @@ class RunningMember implements Member {
   }
 
   #openSigner(): void {
-    const { ceremony, params, l1, network, runtime, sign } = this.#parts
+    const { ceremony, params, l1, network, runtime, sign, faults, signingWork } = this.#parts
     const share = ceremony.share()
     if (this.#signer !== undefined || share === undefined) return
     this.#signer = createReleaseSigner({
@@ -410,6 +422,8 @@ class RunningMember implements Member {
       signed: this.#opened.signed,
       runtime,
       sign,
+      faults,
+      ...(signingWork === undefined ? {} : { work: signingWork }),
       onSigned: () => this.#work(),
     })
   }

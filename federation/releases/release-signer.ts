@@ -16,6 +16,7 @@ import { assert } from '../../src/primitives/assert.ts'
 import type { AppendLog, Runtime } from '../../src/runtime/runtime.ts'
 import { type BitcoinL1, L1_ALREADY_THERE } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
+import type { MemberFaults } from '../member-faults.ts'
 import type { MemberNetwork } from '../member-network.ts'
 import type { KeyShare } from '../signing/frost.ts'
 import { type Authorisation, taskKey } from '../signing/roast-session.ts'
@@ -27,6 +28,8 @@ import {
   type SigningEvent,
   type SigningSessions,
 } from '../signing/signing-sessions.ts'
+import type { SigningWork } from '../signing/work-jobs.ts'
+import type { Offload } from '../signing/work-place.ts'
 import { authoriseBatch, signingTaskOf } from './batch-authorisation.ts'
 import type { SignedBatches } from './signed-batches.ts'
 
@@ -44,6 +47,9 @@ export interface ReleaseSignerParts {
   readonly runtime: Runtime
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
+  /** Where the arithmetic is done; without, here. */
+  readonly work?: SigningWork
+  readonly faults: MemberFaults
   /** A batch has just been signed: time to send it. */
   readonly onSigned: () => void
 }
@@ -69,8 +75,6 @@ const SCRIPT_FAILURE = /script-verify-flag/
 const SAME_TRANSACTION = 'txn-same-nonwitness-data-in-mempool'
 /** A refused batch is shown to own L1 again after this long: mempools change. */
 const ASK_AGAIN_MS = 5_000
-/** Lines in the log about misbehaving members, in a minute. */
-const BLAMES_LOGGED_PER_MINUTE = 20
 
 interface OpenTask {
   readonly task: SigningTask
@@ -91,13 +95,11 @@ class Signer implements ReleaseSigner {
   readonly #stalled = new Set<number>()
   readonly #work = new Set<Promise<void>>()
   #journalFailure: string | undefined
-  #blameMinute = 0
-  #blames = 0
   #stopped = false
 
   constructor(parts: ReleaseSignerParts) {
     this.#parts = parts
-    const { params, share, runtime, sign } = parts
+    const { params, share, runtime, sign, work } = parts
     this.#sessions = createSigningSessions(
       {
         chainId: params.chainId,
@@ -109,8 +111,19 @@ class Signer implements ReleaseSigner {
         sign,
         random: (length) => runtime.random.bytes(length),
         authorise: (task) => this.#authorise(task),
+        ...(work === undefined ? {} : { offload: this.#offloadTo(work) }),
       },
     )
+  }
+
+  #offloadTo(work: SigningWork): Offload<SigningEffect> {
+    return {
+      work,
+      later: (effects) => this.#performAll(effects),
+      failed: (error) => {
+        this.#parts.runtime.log.error({ error: String(error) }, 'signing work failed')
+      },
+    }
   }
 
   async update(): Promise<void> {
@@ -206,7 +219,12 @@ class Signer implements ReleaseSigner {
 
   #step(event: SigningEvent): void {
     if (this.#stopped) return
-    for (const effect of this.#sessions.step(event)) this.#perform(effect)
+    this.#performAll(this.#sessions.step(event))
+  }
+
+  #performAll(effects: readonly SigningEffect[]): void {
+    if (this.#stopped) return
+    for (const effect of effects) this.#perform(effect)
   }
 
   #perform(effect: SigningEffect): void {
@@ -225,7 +243,7 @@ class Signer implements ReleaseSigner {
         this.#track(this.#finish(effect.task, effect.signatures))
         return
       case 'blame':
-        this.#logBlame(effect.member, effect.fault)
+        this.#parts.faults.note(effect.member, effect.fault, { in: 'signing' })
         return
       case 'stalled': {
         const batch = this.#tasks.get(taskKey(effect.task))?.batchId
@@ -270,15 +288,6 @@ class Signer implements ReleaseSigner {
       // Kept in memory even when the disk failed: what is signed goes to L1.
       onSigned()
     }
-  }
-
-  #logBlame(member: number, fault: string): void {
-    const minute = Math.floor(this.#nowMs() / 60_000)
-    if (minute !== this.#blameMinute) this.#blames = 0
-    this.#blameMinute = minute
-    this.#blames += 1
-    if (this.#blames > BLAMES_LOGGED_PER_MINUTE) return
-    this.#parts.runtime.log.warn({ member, fault }, 'a member misbehaved')
   }
 }
 

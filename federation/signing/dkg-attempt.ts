@@ -3,21 +3,22 @@
  * with the guilty named where it can be proved, and `dkg.ts` begins the next.
  *
  *     deal      broadcast a polynomial's commitments with proof           needs nothing
- *     echo      broadcast the hash of all n deals                          needs n good deals
- *     share     send every member its value                                needs n equal echoes
+ *     echo      broadcast all n deals, as their dealers sealed them        needs n good deals
+ *     share     send every member its value                                needs n echoes
  *     persist   the share goes to disk                                     needs n - 1 good shares
  *     certify   sign the result                                            needs the share on disk
  *     test      one signature by all n under the new key, with ROAST       needs n certificates
  *     announce                                                             needs the test signature
  *
- * The echo makes equivocation harmless: no share leaves before everybody is known to have the same
- * deals. A certificate implies a durable share, and the test signature proves every one of them, so no
+ * The echo makes equivocation harmless: no share leaves before everybody is known to have the same deals.
+ * It carries the proofs, so two deals of one member convict it wherever they meet, and nobody can be
+ * suspected of what the network did. A certificate implies a durable share, and the test signature proves every one of them, so no
  * key is announced of which a member has nothing. Everything sent is kept and sent again at each tick
  * until the attempt ends.
  *
  * A member that restarts with its share on disk goes on at `certify` (it may be needed by others that
  * are past it). It cannot repeat the shares that it dealt, so when it meets a member that still waits
- * for one, it asks for a new attempt.
+ * for one, it asks for a new attempt. So does one whose workbench has lost the polynomial.
  */
 
 import {
@@ -31,64 +32,28 @@ import { assert, present, unreachable } from '../../src/primitives/assert.ts'
 import { concatBytes, equalBytes } from '../../src/primitives/bytes.ts'
 import { hash32FromBytes, hashToBytes } from '../../src/primitives/hashes.ts'
 import { verifySchnorr } from '../../src/primitives/secp256k1.ts'
-import { taggedHash } from '../../src/primitives/sha256.ts'
+import {
+  type AttemptDeps,
+  type AttemptEffect,
+  type DkgFault,
+  type DkgPhase,
+  EVIDENCE_SHOWN,
+} from './attempt-effects.ts'
 import type { DkgMessage, DkgPayload } from './dkg-messages.ts'
-import type { HostSigner } from './envelope.ts'
 import { KeyShare } from './frost.ts'
 import {
   type Dealing,
   type KeyGenerationSize,
-  SecretDealing,
   verifyDealing,
   verifyDealtShare,
 } from './key-generation.ts'
 import { createKeyTest, KEY_TEST_TICK_MS } from './key-test.ts'
 import type { RoastEffect, RoastMember } from './roast-member.ts'
 import type { SigningTask } from './signing-messages.ts'
+import type { WorkJob, WorkResult } from './work-jobs.ts'
 
-/** Ticks with unequal echoes before the attempt is given up. */
-const ECHO_PATIENCE_TICKS = 5
 /** Ticks that a resumed member waits for members that seem to want its lost deal. */
 const RESUME_PATIENCE_TICKS = 3
-
-export type DkgFault =
-  | 'malformed'
-  | 'bad-deal'
-  | 'two-deals'
-  | 'bad-share'
-  | 'unequal-echo'
-  | 'bad-certificate'
-  | 'bad-test-share'
-
-export type DkgPhase =
-  | 'dealing'
-  | 'echoing'
-  | 'sharing'
-  | 'persisting'
-  | 'certifying'
-  | 'testing'
-  | 'done'
-
-export type AttemptEffect =
-  | { readonly kind: 'send'; readonly to: number; readonly sealed: Uint8Array }
-  | { readonly kind: 'broadcast'; readonly sealed: Uint8Array }
-  | { readonly kind: 'persist-share'; readonly share: KeyShare }
-  | {
-      readonly kind: 'blame'
-      readonly member: number
-      readonly fault: DkgFault
-      readonly evidence: readonly Uint8Array[]
-    }
-  | { readonly kind: 'failed'; readonly reason: DkgFault | 'deal-lost' }
-  | { readonly kind: 'announce'; readonly announcement: KeyEpochAnnouncement }
-
-export interface AttemptDeps {
-  readonly self: number
-  readonly sign: HostSigner
-  readonly random: (length: number) => Uint8Array
-  /** Seals a message of this attempt; undefined recipient: everybody. */
-  readonly seal: (message: DkgMessage, recipient: number | undefined) => Uint8Array
-}
 
 interface Sealed<T> {
   readonly value: T
@@ -100,13 +65,16 @@ export class DkgAttempt {
   readonly #deps: AttemptDeps
   readonly #size: KeyGenerationSize
   readonly #context: Uint8Array
+  /** The polynomial's name on the workbench. */
+  readonly #run: string
   #phase: DkgPhase = 'dealing'
-  #dealer: SecretDealing | undefined
   readonly #deals = new Map<number, Sealed<Dealing>>()
-  readonly #echoes = new Map<number, Uint8Array>()
+  /** Members whose deals, all n, are known to be ours. */
+  readonly #echoes = new Set<number>()
   /** By dealer: verified once the deals are agreed. */
   readonly #shares = new Map<number, Sealed<Uint8Array>>()
-  readonly #certificates = new Map<number, Uint8Array>()
+  #isTaking = false
+  readonly #certificates = new Map<number, Sealed<Uint8Array>>()
   /** What this member has said, in order; each tick says it again. */
   readonly #outbox: AttemptEffect[] = []
   #share: KeyShare | undefined
@@ -114,7 +82,7 @@ export class DkgAttempt {
   readonly #resumed: boolean
   /** Members heard in the phases that a resumed member cannot help with. */
   readonly #behind = new Set<number>()
-  #relayed = false
+  #ended = false
   /** Nothing received counts any more; what was said is still repeated, for the others. */
   #dead = false
   #patience = 0
@@ -127,8 +95,10 @@ export class DkgAttempt {
     this.#deps = deps
     this.#size = { threshold: terms.threshold, memberCount: terms.members.length }
     this.#context = keyGenerationContext(terms)
+    this.#run = `${terms.epoch}/${terms.attempt}`
     this.#share = share
     this.#resumed = share !== undefined
+    if (share !== undefined) deps.addShare(share)
   }
 
   get phase(): DkgPhase {
@@ -137,7 +107,7 @@ export class DkgAttempt {
 
   /** Members whose next word the attempt waits for. */
   waitingFor(): number[] {
-    const heard: Record<DkgPhase, ReadonlyMap<number, unknown> | undefined> = {
+    const heard: Record<DkgPhase, { has(member: number): boolean } | undefined> = {
       dealing: this.#deals,
       echoing: this.#echoes,
       sharing: this.#shares,
@@ -154,17 +124,32 @@ export class DkgAttempt {
   /** The first word: a deal, or the certificate of a resumed member. */
   begin(): AttemptEffect[] {
     if (this.#share !== undefined) return this.#certify()
-    this.#dealer = new SecretDealing(this.#deps.self, this.#size, this.#deps.random)
-    const { dealing } = this.#dealer
-    const sealed = this.#seal({ kind: 'deal', dealing }, undefined)
-    this.#deals.set(this.#deps.self, { value: dealing, sealed })
-    return [this.#say({ kind: 'broadcast', sealed }), ...this.#advance()]
+    const job = { kind: 'deal', run: this.#run, member: this.#deps.self, size: this.#size } as const
+    return [
+      this.#ask(job, (result) => {
+        if (result.kind !== 'dealing') return this.#loseDeal()
+        const { dealing } = result
+        const sealed = this.#seal({ kind: 'deal', dealing }, undefined)
+        this.#deals.set(this.#deps.self, { value: dealing, sealed })
+        return [this.#say({ kind: 'broadcast', sealed }), ...this.#advance()]
+      }),
+    ]
   }
 
-  /** Forgets the secret polynomial. */
-  end(): void {
-    this.#dealer?.wipe()
-    this.#dealer = undefined
+  /** Answers that come after the attempt is over, or dead, lead nowhere. */
+  #ask(job: WorkJob, then: (result: WorkResult) => AttemptEffect[]): AttemptEffect {
+    return this.#deps.work.ask(job, (result) => (this.#ended || this.#dead ? [] : then(result)))
+  }
+
+  #loseDeal(): AttemptEffect[] {
+    this.#dead = true
+    return [{ kind: 'failed', reason: 'deal-lost' }]
+  }
+
+  /** Has the secret polynomial forgotten. */
+  end(): AttemptEffect[] {
+    this.#ended = true
+    return [this.#deps.work.tell({ kind: 'forget-dealing', run: this.#run })]
   }
 
   tick(): AttemptEffect[] {
@@ -178,21 +163,9 @@ export class DkgAttempt {
 
   #losePatience(): AttemptEffect[] {
     if (this.#dead) return []
-    const liars = this.#phase === 'echoing' ? this.#unequalEchoes() : []
-    const stuck = this.#phase === 'certifying' && this.#behind.size > 0
-    this.#patience = liars.length > 0 || stuck ? this.#patience + 1 : 0
-    if (liars.length > 0 && this.#patience >= ECHO_PATIENCE_TICKS) {
-      const blames = liars.map(
-        (member) => ({ kind: 'blame', member, fault: 'unequal-echo', evidence: [] }) as const,
-      )
-      this.#dead = true
-      return [...blames, { kind: 'failed', reason: 'unequal-echo' }]
-    }
-    if (stuck && this.#patience >= RESUME_PATIENCE_TICKS) {
-      this.#dead = true
-      return [{ kind: 'failed', reason: 'deal-lost' }]
-    }
-    return []
+    const isStuck = this.#phase === 'certifying' && this.#behind.size > 0
+    this.#patience = isStuck ? this.#patience + 1 : 0
+    return isStuck && this.#patience >= RESUME_PATIENCE_TICKS ? this.#loseDeal() : []
   }
 
   /** The share given in effect `persist-share` is durable. */
@@ -218,8 +191,7 @@ export class DkgAttempt {
       case 'deal':
         return this.#dealt(from, payload.dealing, sealed)
       case 'echo':
-        if (!this.#echoes.has(from)) this.#echoes.set(from, payload.hash)
-        return this.#advance()
+        return this.#echoed(from, payload.deals, sealed)
       case 'share':
         return this.#shared(from, recipient, payload.secret, sealed)
       case 'certify':
@@ -238,14 +210,42 @@ export class DkgAttempt {
     if (before !== undefined) {
       if (equalDealings(before.value, dealing)) return []
       // Two deals of one member, each under its signature, prove themselves to everybody.
-      const evidence = [before.sealed, sealed]
-      return [...evidence.map(relay), ...this.#convict(from, 'two-deals', evidence)]
+      return this.#convict(from, 'two-deals', [before.sealed, sealed])
     }
     if (!verifyDealing(dealing, from, this.#size.threshold)) {
       return this.#convict(from, 'bad-deal', [sealed])
     }
     this.#deals.set(from, { value: dealing, sealed })
     return this.#advance()
+  }
+
+  /** All deals as another member has them: one that we lack is welcome, another one than ours a proof. */
+  #echoed(from: number, deals: readonly Uint8Array[], sealed: Uint8Array): AttemptEffect[] {
+    if (this.#echoes.has(from)) return []
+    const shown = deals.map((deal, dealer) => this.#shownDeal(deal, dealer))
+    if (deals.length !== this.#size.memberCount || shown.includes(undefined)) {
+      return this.#convict(from, 'bad-echo', [sealed])
+    }
+    const effects: AttemptEffect[] = []
+    for (const [dealer, dealing] of shown.entries()) {
+      // Our own deal comes from the workbench: nobody can know it before we do.
+      if (dealing === undefined || this.#dead) break
+      effects.push(...this.#dealt(dealer, dealing, present(deals[dealer], 'deal')))
+    }
+    if (this.#dead) return effects
+    this.#echoes.add(from)
+    return [...effects, ...this.#advance()]
+  }
+
+  /** Undefined when it is not what that dealer sealed for this attempt. */
+  #shownDeal(sealed: Uint8Array, dealer: number): Dealing | undefined {
+    const known = this.#deals.get(dealer)
+    if (known !== undefined && equalBytes(known.sealed, sealed)) return known.value
+    const opened = this.#deps.open(sealed)
+    if (opened?.sender !== dealer) return undefined
+    const { context, attempt, payload } = opened.message
+    const isOurs = attempt === this.#terms.attempt && equalBytes(context, this.#context)
+    return isOurs && payload.kind === 'deal' ? payload.dealing : undefined
   }
 
   #shared(
@@ -272,7 +272,7 @@ export class DkgAttempt {
     if (this.#share !== undefined && !this.#verifyCertificate(from, signature)) {
       return this.#convict(from, 'bad-certificate', [sealed])
     }
-    this.#certificates.set(from, signature)
+    this.#certificates.set(from, { value: signature, sealed })
     return this.#advance()
   }
 
@@ -297,62 +297,65 @@ export class DkgAttempt {
   }
 
   #echo(): AttemptEffect[] {
-    const hash = taggedHash(
-      'causeway/dkg/echo',
-      this.#context,
-      ...this.#dealings().map(encodeDealing),
-    )
-    this.#echoes.set(this.#deps.self, hash)
+    this.#echoes.add(this.#deps.self)
     this.#phase = 'echoing'
-    return [this.#broadcast({ kind: 'echo', hash }), ...this.#advance()]
-  }
-
-  #unequalEchoes(): number[] {
-    const own = present(this.#echoes.get(this.#deps.self), 'own echo')
-    return [...this.#echoes].filter(([, hash]) => !equalBytes(hash, own)).map(([member]) => member)
+    const deals = this.#members().map((member) => present(this.#deals.get(member), 'deal').sealed)
+    return [this.#broadcast({ kind: 'echo', deals }), ...this.#advance()]
   }
 
   #dealShares(): AttemptEffect[] {
-    if (this.#unequalEchoes().length > 0) {
-      if (this.#relayed) return []
-      // Somebody dealt two ways, or lies about what it has: show everybody what we have.
-      this.#relayed = true
-      return [...this.#deals.values()].map(({ sealed }) => relay(sealed))
-    }
     if (this.#echoes.size < this.#size.memberCount) return []
     this.#phase = 'sharing'
-    const shares = present(this.#dealer, 'dealer').sharesFor(this.#dealings())
-    const sends = [...shares].map(([to, secret]) =>
-      this.#say({ kind: 'send', to, sealed: this.#seal({ kind: 'share', secret }, to) }),
-    )
-    return [...sends, ...this.#advance()]
+    const job = { kind: 'deal-shares', run: this.#run, dealings: this.#dealings() } as const
+    return [
+      this.#ask(job, (result) => {
+        if (result.kind !== 'dealt') return this.#loseDeal()
+        return [...result.shares].map(([to, secret]) =>
+          this.#say({ kind: 'send', to, sealed: this.#seal({ kind: 'share', secret }, to) }),
+        )
+      }),
+      ...this.#advance(),
+    ]
   }
 
   #takeShares(): AttemptEffect[] {
-    if (this.#shares.size < this.#size.memberCount - 1) return []
-    for (const [dealer, { value, sealed }] of this.#shares) {
-      const deal = present(this.#deals.get(dealer), 'deal')
-      if (verifyDealtShare(deal.value, this.#deps.self, value, this.#size)) continue
-      // Publishing the share harms nobody: the attempt is dead.
-      return [relay(sealed), ...this.#convict(dealer, 'bad-share', [deal.sealed, sealed])]
-    }
+    if (this.#isTaking || this.#shares.size < this.#size.memberCount - 1) return []
+    this.#isTaking = true
     const shares = new Map([...this.#shares].map(([dealer, { value }]) => [dealer, value]))
-    const { group, secret } = present(this.#dealer, 'dealer').finish(this.#dealings(), shares)
+    const dealings = this.#dealings()
+    const job = { kind: 'take-shares', run: this.#run, dealings, shares } as const
+    return [this.#ask(job, (result) => this.#taken(result))]
+  }
+
+  #taken(result: WorkResult): AttemptEffect[] {
+    if (result.kind === 'bad-dealers') {
+      // Publishing a share harms nobody: the attempt is dead.
+      return result.dealers.flatMap((dealer) => {
+        const deal = present(this.#deals.get(dealer), 'deal')
+        const share = present(this.#shares.get(dealer), 'dealt share')
+        return this.#convict(dealer, 'bad-share', [deal.sealed, share.sealed])
+      })
+    }
+    if (result.kind !== 'key') return this.#loseDeal()
+    const { group, secret } = result
     const { epoch, attempt } = this.#terms
-    this.#share = new KeyShare({ epoch, attempt, member: this.#deps.self, group, secret })
+    const share = new KeyShare({ epoch, attempt, member: this.#deps.self, group, secret })
+    this.#share = share
+    this.#deps.addShare(share)
     this.#phase = 'persisting'
-    return [{ kind: 'persist-share', share: this.#share }]
+    return [{ kind: 'persist-share', share }]
   }
 
   #certify(): AttemptEffect[] {
     this.#phase = 'certifying'
     const signature = this.#deps.sign(this.#digest())
-    this.#certificates.set(this.#deps.self, signature)
-    const effects = [this.#broadcast({ kind: 'certify', signature })]
+    const sealed = this.#seal({ kind: 'certify', signature }, undefined)
+    this.#certificates.set(this.#deps.self, { value: signature, sealed })
+    const effects = [this.#say({ kind: 'broadcast', sealed })]
     // Certificates that came before ours are checked now that we know what they are over.
     for (const [member, other] of this.#certificates) {
-      if (this.#verifyCertificate(member, other)) continue
-      return [...effects, ...this.#convict(member, 'bad-certificate', [])]
+      if (this.#verifyCertificate(member, other.value)) continue
+      return [...effects, ...this.#convict(member, 'bad-certificate', [other.sealed])]
     }
     return [...effects, ...this.#advance()]
   }
@@ -386,20 +389,30 @@ export class DkgAttempt {
           return []
         case 'journal':
           // Nothing to guard: the only message this key can sign here is its test.
-          return this.#tested(present(this.#roast, 'roast').journaled(effect.token))
+          return this.#tested(this.#roastMember().journaled(effect.token))
         case 'signed':
           return this.#announce(effect.task, present(effect.signatures[0], 'test signature'))
-        case 'blame': {
-          const { member, evidence } = effect
-          return this.#convict(member, 'bad-test-share', evidence)
+        case 'compute': {
+          const { token, job } = effect
+          return [
+            this.#ask(job, (result) => this.#tested(this.#roastMember().computed(token, result))),
+          ]
         }
-        case 'bad-start':
+        case 'blame': {
+          const { member, evidence, fault } = effect
+          const isStart = fault === 'bad-start'
+          return this.#convict(member, isStart ? 'bad-test-start' : 'bad-test-share', evidence)
+        }
         case 'stalled':
           return []
         default:
           return unreachable(effect)
       }
     })
+  }
+
+  #roastMember(): RoastMember {
+    return present(this.#roast, 'roast')
   }
 
   #announce(task: SigningTask, testSignature: Uint8Array): AttemptEffect[] {
@@ -412,8 +425,8 @@ export class DkgAttempt {
       threshold,
       groupKey: present(commitments[0], 'group key'),
       commitments,
-      memberSignatures: members.map((_, member) =>
-        present(this.#certificates.get(member), 'certificate'),
+      memberSignatures: members.map(
+        (_, member) => present(this.#certificates.get(member), 'certificate').value,
       ),
       testSignature,
     }
@@ -426,12 +439,16 @@ export class DkgAttempt {
     return [this.#broadcast({ kind: 'test', message }), { kind: 'announce', announcement }]
   }
 
+  /** Ends the attempt; what proves it is shown to everybody, so that all name the same member. */
   #convict(member: number, fault: DkgFault, evidence: readonly Uint8Array[]): AttemptEffect[] {
+    const failed: readonly AttemptEffect[] = this.#dead ? [] : [{ kind: 'failed', reason: fault }]
     this.#dead = true
-    return [
-      { kind: 'blame', member, fault, evidence },
-      { kind: 'failed', reason: fault },
-    ]
+    const shown = EVIDENCE_SHOWN.has(fault) ? evidence.map((sealed) => this.#relay(sealed)) : []
+    return [...shown, { kind: 'blame', member, fault, evidence }, ...failed]
+  }
+
+  #relay(sealed: Uint8Array): AttemptEffect {
+    return this.#say({ kind: 'broadcast', sealed })
   }
 
   #members(): number[] {
@@ -455,10 +472,6 @@ export class DkgAttempt {
     this.#outbox.push(effect)
     return effect
   }
-}
-
-function relay(sealed: Uint8Array): AttemptEffect {
-  return { kind: 'broadcast', sealed }
 }
 
 function encodeDealing({ commitments, proof }: Dealing): Uint8Array {

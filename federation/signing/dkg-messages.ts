@@ -4,7 +4,7 @@
  * threshold or attempt counts in another.
  *
  *     DEAL     to everybody   commitments to the sender's polynomial, and the proof for it
- *     ECHO     to everybody   hash of all n deals as the sender has them
+ *     ECHO     to everybody   all n deals as the sender has them, sealed by their dealers, in order
  *     SHARE    to one         the recipient's value of the sender's polynomial; secret
  *     CERTIFY  to everybody   BIP340 over the certificate digest: "my share is on disk"
  *     TEST     either         a message of ROAST, for the key's first signature
@@ -12,7 +12,7 @@
 
 import { MAX_MEMBERS } from '../../src/chain/peg/key-epoch-announcement.ts'
 import { unreachable } from '../../src/primitives/assert.ts'
-import { DecodeError, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
+import { type ByteReader, DecodeError, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
 import type { Dealing } from './key-generation.ts'
 import {
   decodeSigningMessage,
@@ -22,7 +22,7 @@ import {
 
 export type DkgPayload =
   | { readonly kind: 'deal'; readonly dealing: Dealing }
-  | { readonly kind: 'echo'; readonly hash: Uint8Array }
+  | { readonly kind: 'echo'; readonly deals: readonly Uint8Array[] }
   | { readonly kind: 'share'; readonly secret: Uint8Array }
   | { readonly kind: 'certify'; readonly signature: Uint8Array }
   | { readonly kind: 'test'; readonly message: SigningMessage }
@@ -35,6 +35,9 @@ export interface DkgMessage {
   readonly payload: DkgPayload
 }
 
+/** Above the deal of a hundred members with its envelope. */
+const MAX_SEALED_DEAL_BYTES = 4096
+
 const CODES = { deal: 1, echo: 2, share: 3, certify: 4, test: 5 } as const
 
 export function encodeDkgMessage({ attempt, context, payload }: DkgMessage): Uint8Array {
@@ -42,6 +45,9 @@ export function encodeDkgMessage({ attempt, context, payload }: DkgMessage): Uin
     writer.u8(CODES[payload.kind]).u32(attempt).bytes(context)
     if (payload.kind === 'deal') {
       writer.list(payload.dealing.commitments, (w, point) => w.bytes(point))
+    }
+    if (payload.kind === 'echo') {
+      writer.list(payload.deals, (w, sealed) => w.varBytes(sealed))
     }
     writer.bytes(fixedPart(payload))
   })
@@ -52,7 +58,7 @@ function fixedPart(payload: DkgPayload): Uint8Array {
     case 'deal':
       return payload.dealing.proof
     case 'echo':
-      return payload.hash
+      return new Uint8Array()
     case 'share':
       return payload.secret
     case 'certify':
@@ -78,7 +84,7 @@ export function decodeDkgMessage(bytes: Uint8Array): DkgMessage {
         return { ...header, payload: { kind: 'deal', dealing } }
       }
       case CODES.echo:
-        return { ...header, payload: { kind: 'echo', hash: reader.bytes(32) } }
+        return { ...header, payload: { kind: 'echo', deals: readDeals(reader) } }
       case CODES.share:
         return { ...header, payload: { kind: 'share', secret: reader.bytes(32) } }
       case CODES.certify:
@@ -91,4 +97,8 @@ export function decodeDkgMessage(bytes: Uint8Array): DkgMessage {
         throw new DecodeError(`unknown key generation message ${code}`)
     }
   })
+}
+
+function readDeals(reader: ByteReader): readonly Uint8Array[] {
+  return reader.list(MAX_MEMBERS, (r) => r.varBytes(MAX_SEALED_DEAL_BYTES))
 }

@@ -30,10 +30,13 @@ import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announc
 import { assert, unreachable } from '../../src/primitives/assert.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
 import type { Hash32, XOnlyKey } from '../../src/primitives/hashes.ts'
-import { type AttemptEffect, DkgAttempt, type DkgFault, type DkgPhase } from './dkg-attempt.ts'
+import type { AttemptEffect, DkgFault, DkgPhase } from './attempt-effects.ts'
+import { Computations, type ComputeEffect } from './computations.ts'
+import { DkgAttempt } from './dkg-attempt.ts'
 import { type DkgMessage, decodeDkgMessage, encodeDkgMessage } from './dkg-messages.ts'
 import { type FederationContext, type HostSigner, openMessage, sealMessage } from './envelope.ts'
 import type { KeyShare } from './frost.ts'
+import { createWorkPlace, type Offload, type WorkPlace } from './work-place.ts'
 
 /** How far ahead of ours a message's attempt may be: keeps a liar from using up the numbers. */
 const MAX_ATTEMPT_JUMP = 1000
@@ -55,6 +58,8 @@ export interface DkgConfig {
 export interface DkgDeps {
   readonly sign: HostSigner
   readonly random: (length: number) => Uint8Array
+  /** Without, the arithmetic is done here and now. */
+  readonly offload?: Offload<DkgEffect>
 }
 
 /** What has to be on disk. `attempt`: this member takes part in it; `share`: the encrypted share. */
@@ -96,10 +101,15 @@ export function createDkg(config: DkgConfig, deps: DkgDeps): Dkg {
   return new DkgRun(config, deps)
 }
 
+/** Before the jobs are done. */
+type Step = DkgEffect | ComputeEffect
+
 class DkgRun implements Dkg {
   readonly #config: DkgConfig
   readonly #deps: DkgDeps
   readonly #context: FederationContext
+  readonly #work = new Computations<AttemptEffect>()
+  readonly #place: WorkPlace<DkgEffect, DkgEffect>
   #number = 0
   #attempt: DkgAttempt | undefined
   /** The attempt's number is on its way to the disk; until then it must not speak. */
@@ -116,6 +126,12 @@ class DkgRun implements Dkg {
     this.#config = config
     this.#deps = deps
     this.#context = { chainId, epoch, members }
+    this.#place = createWorkPlace<DkgEffect, DkgEffect>({
+      random: deps.random,
+      offload: deps.offload,
+      answer: (token, result) => this.#outward(this.#work.answer(token, result)),
+      outward: (effect) => effect,
+    })
   }
 
   status(): DkgStatus {
@@ -127,6 +143,10 @@ class DkgRun implements Dkg {
   }
 
   step(event: DkgEvent): DkgEffect[] {
+    return this.#place.settle(this.#step(event))
+  }
+
+  #step(event: DkgEvent): Step[] {
     switch (event.kind) {
       case 'start':
         return this.#start()
@@ -141,7 +161,7 @@ class DkgRun implements Dkg {
     }
   }
 
-  #start(): DkgEffect[] {
+  #start(): Step[] {
     assert(this.#attempt === undefined, 'started twice')
     const { resume } = this.#config
     const share = resume?.shares.find(({ attempt }) => attempt === resume.attempt)
@@ -154,26 +174,40 @@ class DkgRun implements Dkg {
   #createAttempt(share: KeyShare | undefined): DkgAttempt {
     const { chainId, epoch, members, threshold, self } = this.#config
     const { sign, random } = this.#deps
+    const work = this.#work
+    const addShare = (added: KeyShare): void => this.#place.addShare(added)
+    const open = (sealed: Uint8Array) => this.#openBroadcast(sealed)
     const terms = { chainId, epoch, attempt: this.#number, threshold, members }
     const seal = (message: DkgMessage, recipient: number | undefined): Uint8Array => {
       const body = encodeDkgMessage(message)
       const envelope = { protocol: 'key-generation', epoch, sender: self, recipient, body } as const
       return sealMessage(envelope, chainId, sign)
     }
-    return new DkgAttempt(terms, { self, sign, random, seal }, share)
+    return new DkgAttempt(terms, { self, sign, random, work, addShare, open, seal }, share)
   }
 
-  #begin(attempt: number): DkgEffect[] {
-    this.#attempt?.end()
+  /** A message inside another one. */
+  #openBroadcast(
+    sealed: Uint8Array,
+  ): { readonly sender: number; readonly message: DkgMessage } | undefined {
+    const envelope = openMessage(sealed, this.#context)
+    if (envelope?.protocol !== 'key-generation' || envelope.recipient !== undefined)
+      return undefined
+    const message = decodeBody(envelope.body)
+    return message === undefined ? undefined : { sender: envelope.sender, message }
+  }
+
+  #begin(attempt: number): Step[] {
+    const ended = this.#outward(this.#attempt?.end() ?? [])
     this.#number = attempt
     this.#attempt = this.#createAttempt(undefined)
     this.#starting = true
     this.#begunThisTick = true
     this.#pauseTicks = undefined
-    return [{ kind: 'persist', record: { kind: 'attempt', attempt } }]
+    return [...ended, { kind: 'persist', record: { kind: 'attempt', attempt } }]
   }
 
-  #persisted(attempt: number, record: DkgRecord['kind']): DkgEffect[] {
+  #persisted(attempt: number, record: DkgRecord['kind']): Step[] {
     if (attempt !== this.#number || this.#attempt === undefined) return []
     if (record === 'share') return this.#outward(this.#attempt.persisted())
     if (!this.#starting) return []
@@ -181,7 +215,7 @@ class DkgRun implements Dkg {
     return this.#outward(this.#attempt.begin())
   }
 
-  #tick(): DkgEffect[] {
+  #tick(): Step[] {
     this.#begunThisTick = false
     if (this.#starting || this.#attempt === undefined) return []
     if (this.#pauseTicks !== undefined && --this.#pauseTicks <= 0) {
@@ -190,16 +224,13 @@ class DkgRun implements Dkg {
     return this.#outward(this.#attempt.tick())
   }
 
-  #receive(sealed: Uint8Array): DkgEffect[] {
+  #receive(sealed: Uint8Array): Step[] {
     const envelope = openMessage(sealed, this.#context)
     if (envelope?.protocol !== 'key-generation') return []
     const { sender, recipient } = envelope
     if (sender === this.#config.self) return []
-    let message: DkgMessage
-    try {
-      message = decodeDkgMessage(envelope.body)
-    } catch (cause) {
-      if (!(cause instanceof DecodeError)) throw cause
+    const message = decodeBody(envelope.body)
+    if (message === undefined) {
       return [{ kind: 'blame', member: sender, fault: 'malformed', evidence: [sealed] }]
     }
     // A direct message shown by somebody else is evidence; only a share can be.
@@ -211,14 +242,14 @@ class DkgRun implements Dkg {
     return [...joined, ...this.#outward(effects)]
   }
 
-  #joinLater(attempt: number): DkgEffect[] {
+  #joinLater(attempt: number): Step[] {
     const ahead = attempt - this.#number
     if (ahead <= 0 || ahead > MAX_ATTEMPT_JUMP || this.#begunThisTick) return []
     return this.#begin(attempt)
   }
 
-  #outward(effects: readonly AttemptEffect[]): DkgEffect[] {
-    return effects.flatMap((effect): DkgEffect[] => {
+  #outward(effects: readonly AttemptEffect[]): Step[] {
+    return effects.flatMap((effect): Step[] => {
       switch (effect.kind) {
         case 'failed':
           this.#failures++
@@ -229,6 +260,7 @@ class DkgRun implements Dkg {
           const record = { kind: 'share', attempt: share.attempt, share } as const
           return [{ kind: 'persist', record }]
         }
+        case 'compute':
         case 'send':
         case 'broadcast':
         case 'blame':
@@ -238,5 +270,14 @@ class DkgRun implements Dkg {
           return unreachable(effect)
       }
     })
+  }
+}
+
+function decodeBody(body: Uint8Array): DkgMessage | undefined {
+  try {
+    return decodeDkgMessage(body)
+  } catch (cause) {
+    if (cause instanceof DecodeError) return undefined
+    throw cause
   }
 }

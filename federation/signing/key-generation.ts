@@ -78,13 +78,13 @@ export function verifyDealtShare(
 /** One run's secret polynomial; in memory only, a restart begins a new run. */
 export class SecretDealing {
   readonly dealing: Dealing
-  readonly #member: number
-  readonly #size: KeyGenerationSize
+  readonly member: number
+  readonly size: KeyGenerationSize
   readonly #secret: ReturnType<typeof schnorr_FROST.DKG.round1>['secret']
 
   constructor(member: number, size: KeyGenerationSize, random: (length: number) => Uint8Array) {
-    this.#member = member
-    this.#size = size
+    this.member = member
+    this.size = size
     const { public: broadcast, secret } = schnorr_FROST.DKG.round1(
       identifierOf(member),
       { min: size.threshold, max: size.memberCount },
@@ -100,7 +100,7 @@ export class SecretDealing {
     const packages = schnorr_FROST.DKG.round2(this.#secret, this.#others(dealings))
     return new Map(
       [...dealings.keys()].flatMap((member) => {
-        if (member === this.#member) return []
+        if (member === this.member) return []
         const share = present(packages[identifierOf(member)], 'dealt share').signingShare
         return [[member, share] as const]
       }),
@@ -120,7 +120,7 @@ export class SecretDealing {
       signingShare: share.slice(),
     }))
     const key = schnorr_FROST.DKG.round3(this.#secret, this.#others(dealings), received)
-    const group = deriveGroupKey(key.public.commitments, this.#size.memberCount)
+    const group = deriveGroupKey(key.public.commitments, this.size.memberCount)
     for (const [member, share] of group.verifyingShares.entries()) {
       const stated = present(key.public.verifyingShares[identifierOf(member)], 'verifying share')
       assert(equalBytes(share, stated), 'verifying shares do not follow from the commitments')
@@ -139,7 +139,7 @@ export class SecretDealing {
     proofOfKnowledge: Uint8Array
   }[] {
     return [...dealings.entries()]
-      .filter(([member]) => member !== this.#member)
+      .filter(([member]) => member !== this.member)
       .map(([member, dealing]) => ({
         identifier: identifierOf(member),
         commitment: dealing.commitments.map((point) => point.slice()),

@@ -324,7 +324,9 @@ async function createKeyFile(path: string, random: (length: number) => Uint8Arra
 }
 
 async function readKeyFile(path: string): Promise<Uint8Array> {
-  const { mode } = await stat(path)
+  const { mode } = await stat(path).catch((cause: unknown) => {
+    throw new KeyStoreError(`${path} cannot be read; restore it from a backup`, { cause })
+  })
   if ((mode & 0o077) !== 0) throw new KeyStoreError(`${path} can be read by others: chmod 600 it`)
   const bytes = await readFile(path)
   if (bytes.length !== 32) throw new KeyStoreError(`${path} is not a key file of 32 bytes`)

@@ -5,28 +5,16 @@
  * and left out, and a silent one blocks one session only: with at most n - quorum faulty members, one
  * of n - quorum + 1 sessions consists of honest members alone.
  *
+ * Contexts and shares of a session are on the workbench; here is who was asked and who has answered. When
+ * the workbench forgets, the session is dropped, and its members come back with other nonces.
+ *
  * A member whose nonces are gone (restart, lost message) is not at fault. It becomes ready again with
  * new nonces, after a pause that grows with each time, so that it cannot start sessions without end.
  */
 
-import { assert, present } from '../../src/primitives/assert.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
-import {
-  aggregate,
-  createSigningContext,
-  type SigningContext,
-  type SigningKey,
-  tweakGroupKey,
-  verifyNonceCommitment,
-  verifyShare,
-} from './frost.ts'
-import {
-  type Authorisation,
-  coordinatorOrder,
-  participantsOf,
-  sessionHash,
-  taskKey,
-} from './roast-session.ts'
+import type { Asking, ComputeEffect } from './computations.ts'
+import { type Authorisation, coordinatorOrder, sessionHash, taskKey } from './roast-session.ts'
 import type { RoastConfig, RoastDeps } from './roast-signer.ts'
 import {
   encodeSigningMessage,
@@ -38,9 +26,10 @@ import {
   type SigningTask,
   type StartMessage,
 } from './signing-messages.ts'
+import { keyName, type WorkResult } from './work-jobs.ts'
 
 /** Tasks that a coordinator keeps; the oldest is dropped for a new one. */
-const MAX_TASKS = 16
+const MAX_TASKS = 64
 /** Open sessions of a task; ROAST needs n - quorum + 1, lost messages cost more. */
 const MAX_OPEN_SESSIONS = 128
 /** Times a member may lose its nonces before it has to pause. */
@@ -48,10 +37,13 @@ const FREE_RESTARTS = 3
 const MAX_PAUSE_TICKS = 64
 /** Handles remembered per member, so that a late duplicate of a HELLO opens no session. */
 const MAX_USED_HANDLES = 16
+/** Commitments remembered per member, to see one that comes again. */
+const MAX_USED_COMMITMENTS = 2_000
 
-export type SignerFault = 'bad-nonce' | 'bad-share'
+export type SignerFault = 'bad-nonce' | 'repeated-nonce' | 'bad-share'
 
 export type CoordinatorEffect =
+  | ComputeEffect
   | { readonly kind: 'send'; readonly to: number; readonly message: SigningMessage }
   | {
       readonly kind: 'signed'
@@ -73,26 +65,34 @@ export type CoordinatorEffect =
       readonly malicious: readonly number[]
     }
 
+/** Nonces of a member, and the sealed message that brought them. */
+interface Ready {
+  readonly offer: NonceOffer
+  readonly sealed: Uint8Array
+}
+
 interface Session {
   readonly start: StartMessage
   readonly hash: Uint8Array
-  readonly contexts: readonly SigningContext[]
-  readonly shares: Map<number, readonly Uint8Array[]>
+  /** Members whose share has come, good or not known yet. */
+  readonly answered: Set<number>
   /** Asked, not answered, and not known to have lost its nonces. */
   readonly waiting: Set<number>
+  /** False until the workbench has it; nobody is asked before. */
+  isOpen: boolean
   sentAtMs: number
 }
 
 interface Task {
   readonly task: SigningTask
   readonly authorisation: Authorisation
-  readonly keys: readonly SigningKey[]
   /** Members with fresh nonces, first come first. */
-  readonly ready: Map<number, NonceOffer>
+  readonly ready: Map<number, Ready>
   /** Members that pause, and until which tick. */
-  readonly pausing: Map<number, { readonly untilTick: number; readonly offer: NonceOffer }>
+  readonly pausing: Map<number, Ready & { readonly untilTick: number }>
   readonly restarts: Map<number, number>
   readonly usedHandles: Map<number, bigint[]>
+  readonly usedCommitments: Map<number, Set<string>>
   readonly malicious: Set<number>
   readonly sessions: Map<bigint, Session>
 }
@@ -100,17 +100,25 @@ interface Task {
 export class RoastCoordinator {
   readonly #config: RoastConfig
   readonly #deps: RoastDeps
+  readonly #work: Asking<CoordinatorEffect>
   readonly #tasks = new Map<string, Task>()
   #nowMs = 0
   #tick = 0
 
-  constructor(config: RoastConfig, deps: RoastDeps) {
+  constructor(config: RoastConfig, deps: RoastDeps, work: Asking<CoordinatorEffect>) {
     this.#config = config
     this.#deps = deps
+    this.#work = work
   }
 
-  end(task: SigningTask): void {
+  end(task: SigningTask): CoordinatorEffect[] {
+    const state = this.#tasks.get(taskKey(task))
     this.#tasks.delete(taskKey(task))
+    return [...(state?.sessions.values() ?? [])].map((session) => this.#close(session))
+  }
+
+  #close({ hash }: Session): CoordinatorEffect {
+    return this.#work.tell({ kind: 'close-session', session: bytesToHex(hash) })
   }
 
   /** Sends unanswered STARTs again and lets members that paused come back. */
@@ -119,19 +127,23 @@ export class RoastCoordinator {
     this.#tick++
     const effects: CoordinatorEffect[] = []
     for (const state of this.#tasks.values()) {
-      for (const [member, { untilTick, offer }] of state.pausing) {
+      for (const [member, { untilTick, offer, sealed }] of state.pausing) {
         if (untilTick > this.#tick) continue
         state.pausing.delete(member)
-        state.ready.set(member, offer)
+        state.ready.set(member, { offer, sealed })
       }
       for (const session of state.sessions.values()) {
-        if (nowMs - session.sentAtMs < this.#config.timing.resendMs) continue
-        session.sentAtMs = nowMs
-        for (const to of session.waiting) effects.push({ kind: 'send', to, message: session.start })
+        if (!session.isOpen || nowMs - session.sentAtMs < this.#config.timing.resendMs) continue
+        effects.push(...this.#ask(session))
       }
       effects.push(...this.#startSessions(state))
     }
     return effects
+  }
+
+  #ask(session: Session): CoordinatorEffect[] {
+    session.sentAtMs = this.#nowMs
+    return [...session.waiting].map((to) => ({ kind: 'send', to, message: session.start }))
   }
 
   hello(from: number, message: HelloMessage, sealed: Uint8Array): CoordinatorEffect[] {
@@ -149,34 +161,56 @@ export class RoastCoordinator {
   share(from: number, message: ShareMessage, sealed: Uint8Array): CoordinatorEffect[] {
     const state = this.#findTask(message)
     if (state === undefined || state.malicious.has(from)) return []
+    const { next, shares } = message
     const session = state.sessions.get(message.session)
     const asked = session?.start.participants.some(({ member }) => member === from) ?? false
     // A session that we no longer know (we restarted), or other inputs than ours: nobody's fault.
-    if (session === undefined || !asked || !equalBytes(message.sessionHash, session.hash)) {
-      return this.#offered(state, from, message.next, sealed)
+    if (session?.isOpen !== true || !asked || !equalBytes(message.sessionHash, session.hash)) {
+      return this.#offered(state, from, next, sealed)
     }
-    if (session.shares.has(from)) return []
-    const { shares } = message
-    const good =
-      shares.length === session.contexts.length &&
-      session.contexts.every((context, i) =>
-        verifyShare(context, from, shares[i] ?? new Uint8Array()),
-      )
-    if (!good) {
+    if (session.answered.has(from)) return []
+    session.answered.add(from)
+    session.waiting.delete(from)
+    const name = bytesToHex(session.hash)
+    const job = { kind: 'check-shares', session: name, member: from, shares } as const
+    return [
+      this.#work.ask(job, (result) =>
+        this.#checked(state, session, from, { next, sealed }, result),
+      ),
+    ]
+  }
+
+  /** The workbench's word on a member's shares. */
+  #checked(
+    state: Task,
+    session: Session,
+    from: number,
+    { next, sealed }: { readonly next: NonceOffer | undefined; readonly sealed: Uint8Array },
+    result: WorkResult,
+  ): CoordinatorEffect[] {
+    if (!this.#isCurrent(state) || state.malicious.has(from)) return []
+    if (result.kind === 'signatures') {
+      const { signatures } = result
+      return [...this.end(state.task), { kind: 'signed', task: state.task, signatures }]
+    }
+    if (result.kind === 'checked' && !result.isGood) {
       const evidence = [encodeSigningMessage(session.start), sealed]
       return this.#convict(state, from, 'bad-share', evidence)
     }
-    session.shares.set(from, shares)
-    session.waiting.delete(from)
-    if (session.shares.size === session.start.participants.length) return this.#finish(session)
-    return this.#offered(state, from, message.next, sealed)
+    // Forgotten by the workbench: nobody can finish it.
+    if (result.kind !== 'checked') state.sessions.delete(session.start.session)
+    return this.#offered(state, from, next, sealed)
+  }
+
+  #isCurrent(state: Task): boolean {
+    return this.#tasks.get(taskKey(state.task)) === state
   }
 
   /** The task's state, made on first sight when it is ours to coordinate and our state knows it. */
   #findTask(task: SigningTask): Task | undefined {
     const known = this.#tasks.get(taskKey(task))
     if (known !== undefined) return known
-    const { context, quorum, self, share } = this.#config
+    const { context, quorum, self } = this.#config
     const rank = coordinatorOrder(task, context.members).indexOf(self)
     if (rank > context.members.length - quorum) return undefined
     const authorisation = this.#deps.authorise(task)
@@ -186,11 +220,11 @@ export class RoastCoordinator {
     const state: Task = {
       task: { batchId: task.batchId, version: task.version },
       authorisation,
-      keys: signingKeys(authorisation, share.group),
       ready: new Map(),
       pausing: new Map(),
       restarts: new Map(),
       usedHandles: new Map(),
+      usedCommitments: new Map(),
       malicious: new Set(),
       sessions: new Map(),
     }
@@ -202,14 +236,18 @@ export class RoastCoordinator {
   #offered(
     state: Task,
     member: number,
-    offer: NonceOffer,
+    offer: NonceOffer | undefined,
     sealed: Uint8Array,
   ): CoordinatorEffect[] {
-    if (state.malicious.has(member) || isKnownHandle(state, member, offer.handle)) return []
-    const usable =
-      offer.nonces.length === state.authorisation.inputs.length &&
-      offer.nonces.every(verifyNonceCommitment)
-    if (!usable) return this.#convict(state, member, 'bad-nonce', [sealed])
+    if (offer === undefined || state.malicious.has(member)) return []
+    if (isKnownHandle(state, member, offer.handle)) return []
+    // Whether they are points the workbench says when they are used.
+    if (offer.nonces.length !== state.authorisation.inputs.length) {
+      return this.#convict(state, member, 'bad-nonce', [sealed])
+    }
+    if (isRepeated(state, member, offer)) {
+      return this.#convict(state, member, 'repeated-nonce', [sealed])
+    }
 
     // Whoever offers new nonces while we wait for its share has lost the old ones.
     let lost = false
@@ -218,12 +256,12 @@ export class RoastCoordinator {
     state.restarts.set(member, restarts)
     if (lost && restarts > FREE_RESTARTS) {
       const pause = Math.min(2 ** (restarts - FREE_RESTARTS), MAX_PAUSE_TICKS)
-      state.pausing.set(member, { untilTick: this.#tick + pause, offer })
+      state.pausing.set(member, { untilTick: this.#tick + pause, offer, sealed })
       return []
     }
     const pausing = state.pausing.get(member)
-    if (pausing !== undefined) state.pausing.set(member, { ...pausing, offer })
-    else state.ready.set(member, offer)
+    if (pausing !== undefined) state.pausing.set(member, { ...pausing, offer, sealed })
+    else state.ready.set(member, { offer, sealed })
     return this.#startSessions(state)
   }
 
@@ -231,59 +269,78 @@ export class RoastCoordinator {
     const effects: CoordinatorEffect[] = []
     while (state.ready.size >= this.#config.quorum) {
       const chosen = [...state.ready].slice(0, this.#config.quorum)
-      for (const [member, { handle }] of chosen) {
+      for (const [member, { offer }] of chosen) {
         state.ready.delete(member)
-        const used = [...(state.usedHandles.get(member) ?? []), handle]
-        state.usedHandles.set(member, used.slice(-MAX_USED_HANDLES))
+        noteUsed(state, member, offer)
       }
-      const session = this.#createSession(state, chosen)
-      const oldest = state.sessions.keys().next()
-      if (state.sessions.size >= MAX_OPEN_SESSIONS && oldest.done !== true) {
-        state.sessions.delete(oldest.value)
-      }
-      state.sessions.set(session.start.session, session)
-      for (const to of session.waiting) effects.push({ kind: 'send', to, message: session.start })
+      effects.push(...this.#openSession(state, new Map(chosen)))
     }
     return effects
   }
 
-  #createSession(state: Task, chosen: readonly (readonly [number, NonceOffer])[]): Session {
+  #openSession(state: Task, chosen: ReadonlyMap<number, Ready>): CoordinatorEffect[] {
+    const effects: CoordinatorEffect[] = []
+    const session = this.#createSession(state, chosen)
+    const oldest = state.sessions.values().next()
+    if (state.sessions.size >= MAX_OPEN_SESSIONS && oldest.done !== true) {
+      state.sessions.delete(oldest.value.start.session)
+      effects.push(this.#close(oldest.value))
+    }
+    state.sessions.set(session.start.session, session)
+    const { inputs } = state.authorisation
+    const { participants } = session.start
+    const name = bytesToHex(session.hash)
+    const key = keyName(this.#config.share)
+    const job = { kind: 'open-session', key, session: name, inputs, participants } as const
+    effects.push(this.#work.ask(job, (result) => this.#opened(state, session, chosen, result)))
+    return effects
+  }
+
+  #createSession(state: Task, chosen: ReadonlyMap<number, Ready>): Session {
     const start: StartMessage = {
       kind: 'start',
       ...state.task,
       session: new DataView(this.#deps.random(8).slice().buffer).getBigUint64(0),
-      participants: chosen
-        .map(([member, offer]) => ({ member, offer }))
+      participants: [...chosen]
+        .map(([member, { offer }]) => ({ member, offer }))
         .toSorted((a, b) => a.member - b.member),
     }
-    const contexts = state.authorisation.inputs.map(({ sighash }, i) => {
-      const key = present(state.keys[i], 'signing key')
-      const participants = present(participantsOf(start, i), 'participants')
-      return present(createSigningContext(key, sighash, participants), 'signing context')
-    })
     const { context, self } = this.#config
     return {
       start,
       hash: sessionHash(context, self, start, state.authorisation),
-      contexts,
-      shares: new Map(),
-      waiting: new Set(chosen.map(([member]) => member)),
+      answered: new Set(),
+      waiting: new Set(chosen.keys()),
+      isOpen: false,
       sentAtMs: this.#nowMs,
     }
   }
 
-  #finish(session: Session): CoordinatorEffect[] {
-    const signatures = session.contexts.map((context, i) => {
-      const shares = new Map(
-        [...session.shares].map(([member, all]) => [member, all[i] ?? new Uint8Array()] as const),
-      )
-      const result = aggregate(context, shares)
-      assert(result.ok, 'verified shares make a signature')
-      return result.value
-    })
-    const { batchId, version } = session.start
-    this.#tasks.delete(taskKey(session.start))
-    return [{ kind: 'signed', task: { batchId, version }, signatures }]
+  #opened(
+    state: Task,
+    session: Session,
+    chosen: ReadonlyMap<number, Ready>,
+    result: WorkResult,
+  ): CoordinatorEffect[] {
+    const name = session.start.session
+    if (!this.#isCurrent(state) || state.sessions.get(name) !== session) return []
+    if (result.kind === 'opened' && result.culprits.length === 0) {
+      session.isOpen = true
+      return this.#ask(session)
+    }
+    state.sessions.delete(name)
+    const culprits = result.kind === 'opened' ? result.culprits : []
+    const effects = culprits.flatMap((member) =>
+      this.#convict(state, member, 'bad-nonce', [chosen.get(member)?.sealed ?? new Uint8Array()]),
+    )
+    // Nobody has seen the START, so the others' nonces are as good as before; unless there are newer.
+    for (const [member, ready] of chosen) {
+      const isFree = !state.ready.has(member) && !state.pausing.has(member)
+      const isAsked = session.waiting.has(member)
+      if (isFree && isAsked && !state.malicious.has(member)) state.ready.set(member, ready)
+    }
+    // Without culprits the workbench is at fault: not again before the next tick.
+    return culprits.length > 0 ? [...effects, ...this.#startSessions(state)] : effects
   }
 
   #convict(
@@ -307,22 +364,24 @@ export class RoastCoordinator {
 
 function isKnownHandle(state: Task, member: number, handle: bigint): boolean {
   return (
-    state.ready.get(member)?.handle === handle ||
+    state.ready.get(member)?.offer.handle === handle ||
     state.pausing.get(member)?.offer.handle === handle ||
     (state.usedHandles.get(member)?.includes(handle) ?? false)
   )
 }
 
-/** One key per distinct tweak: inputs paid to one address share it. */
-function signingKeys(
-  authorisation: Authorisation,
-  group: Parameters<typeof tweakGroupKey>[0],
-): SigningKey[] {
-  const known = new Map<string, SigningKey>()
-  return authorisation.inputs.map(({ tweak }) => {
-    const name = bytesToHex(tweak.point)
-    const key = known.get(name) ?? tweakGroupKey(group, tweak)
-    known.set(name, key)
-    return key
-  })
+/** An honest member's commitments never come twice: whoever signs under one twice gives its share away. */
+function isRepeated(state: Task, member: number, { nonces }: NonceOffer): boolean {
+  const names = nonces.map(({ hiding }) => bytesToHex(hiding))
+  const used = state.usedCommitments.get(member)
+  return new Set(names).size < names.length || names.some((name) => used?.has(name) === true)
+}
+
+function noteUsed(state: Task, member: number, { handle, nonces }: NonceOffer): void {
+  const handles = [...(state.usedHandles.get(member) ?? []), handle]
+  state.usedHandles.set(member, handles.slice(-MAX_USED_HANDLES))
+  const used = state.usedCommitments.get(member) ?? new Set()
+  if (used.size + nonces.length > MAX_USED_COMMITMENTS) used.clear()
+  for (const { hiding } of nonces) used.add(bytesToHex(hiding))
+  state.usedCommitments.set(member, used)
 }

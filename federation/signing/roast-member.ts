@@ -6,6 +6,7 @@
 
 import { unreachable } from '../../src/primitives/assert.ts'
 import { verifySchnorr } from '../../src/primitives/secp256k1.ts'
+import { Computations } from './computations.ts'
 import { type CoordinatorEffect, RoastCoordinator } from './roast-coordinator.ts'
 import { taskKey } from './roast-session.ts'
 import { type RoastConfig, type RoastDeps, RoastSigner, type SignerEffect } from './roast-signer.ts'
@@ -15,6 +16,7 @@ import {
   type SigningMessage,
   type SigningTask,
 } from './signing-messages.ts'
+import type { WorkResult } from './work-jobs.ts'
 
 /** Signatures kept to answer members that come late; the oldest go first. */
 const MAX_SIGNED_TASKS = 64
@@ -29,22 +31,27 @@ export class RoastMember {
   readonly #deps: RoastDeps
   readonly #signer: RoastSigner
   readonly #coordinator: RoastCoordinator
+  readonly #work = new Computations<SignerEffect | CoordinatorEffect>()
   readonly #signed = new Map<string, SignedMessage>()
 
   constructor(config: RoastConfig, deps: RoastDeps) {
     this.#config = config
     this.#deps = deps
-    this.#signer = new RoastSigner(config, deps)
-    this.#coordinator = new RoastCoordinator(config, deps)
+    this.#signer = new RoastSigner(config, deps, this.#work)
+    this.#coordinator = new RoastCoordinator(config, deps, this.#work)
   }
 
   begin(task: SigningTask, nowMs: number): RoastEffect[] {
     return this.#signed.has(taskKey(task)) ? [] : this.#deliver(this.#signer.begin(task, nowMs))
   }
 
-  end(task: SigningTask): void {
-    this.#signer.end(task)
-    this.#coordinator.end(task)
+  end(task: SigningTask): RoastEffect[] {
+    return [...this.#signer.end(task), ...this.#coordinator.end(task)]
+  }
+
+  /** The answer to an effect `compute`. */
+  computed(token: number, result: WorkResult): RoastEffect[] {
+    return this.#deliver(this.#work.answer(token, result))
   }
 
   tick(nowMs: number): RoastEffect[] {
@@ -74,7 +81,7 @@ export class RoastMember {
       case 'gone':
         return this.#deliver(this.#coordinator.gone(from, message, sealed))
       case 'start':
-        return this.#deliver(this.#signer.start(from, message))
+        return this.#deliver(this.#signer.start(from, message, sealed))
       case 'signed':
         return this.#verifySigned(message) ? this.#finish(message) : []
       default:
@@ -112,7 +119,6 @@ export class RoastMember {
       this.#signed.delete(oldest.value)
     }
     this.#signed.set(taskKey(task), message)
-    this.end(task)
-    return [{ kind: 'signed', task, signatures }]
+    return [{ kind: 'signed', task, signatures }, ...this.end(task)]
   }
 }

@@ -69,9 +69,12 @@ export function sessionHash(
 }
 
 /** The participants as FROST wants them, for one input. */
-export function participantsOf(start: StartMessage, input: number): Participant[] | undefined {
+export function participantsOf(
+  participants: StartMessage['participants'],
+  input: number,
+): Participant[] | undefined {
   const out: Participant[] = []
-  for (const { member, offer } of start.participants) {
+  for (const { member, offer } of participants) {
     const nonce = offer.nonces[input]
     if (nonce === undefined) return undefined
     out.push({ member, nonce })

@@ -3,8 +3,8 @@
  * signs every input of one transaction: k nonce commitments, k shares, k signatures.
  *
  *     HELLO   signer → coordinator   here are nonces, under a handle
- *     START   coordinator → signer   sign with these members and nonces
- *     SHARE   signer → coordinator   k shares, and the next HELLO
+ *     START   coordinator → signers  sign with these members and nonces; one message for all of them
+ *     SHARE   signer → coordinator   k shares, and as a rule the next HELLO
  *     GONE    signer → coordinator   that handle is not known (restart, timeout), and a new HELLO
  *     SIGNED  to everybody           the k signatures
  *
@@ -58,7 +58,8 @@ export interface ShareMessage extends SigningTask {
   readonly sessionHash: Uint8Array
   /** 32 bytes each, by input. */
   readonly shares: readonly Uint8Array[]
-  readonly next: NonceOffer
+  /** Undefined: this coordinator has to wait for the next HELLO. */
+  readonly next: NonceOffer | undefined
 }
 
 export interface GoneMessage extends SigningTask {
@@ -98,7 +99,8 @@ export function encodeSigningMessage(message: SigningMessage): Uint8Array {
       case 'share':
         writer.u64(message.session).bytes(message.sessionHash)
         writer.list(message.shares, (w, share) => w.bytes(share))
-        return writeOffer(writer, message.next)
+        writer.bool(message.next !== undefined)
+        return message.next === undefined ? undefined : writeOffer(writer, message.next)
       case 'gone':
         writer.u64(message.session).u64(message.handle)
         return writeOffer(writer, message.next)
@@ -128,7 +130,7 @@ export function decodeSigningMessage(bytes: Uint8Array): SigningMessage {
           session: reader.u64(),
           sessionHash: reader.bytes(32),
           shares: nonEmpty(reader.list(MAX_SESSION_INPUTS, (r) => r.bytes(32))),
-          next: readOffer(reader),
+          next: reader.bool() ? readOffer(reader) : undefined,
         }
       case CODES.gone:
         return {

@@ -25,6 +25,7 @@
 import { assert, unreachable } from '../../src/primitives/assert.ts'
 import { DecodeError, encodeWith } from '../../src/primitives/codec.ts'
 import { type Hash32, writeHash32, type XOnlyKey } from '../../src/primitives/hashes.ts'
+import type { ComputeEffect } from './computations.ts'
 import {
   type Envelope,
   type FederationContext,
@@ -36,13 +37,20 @@ import type { KeyShare } from './frost.ts'
 import type { SignerFault } from './roast-coordinator.ts'
 import { type RoastEffect, RoastMember } from './roast-member.ts'
 import type { Authorise } from './roast-session.ts'
-import { DEFAULT_ROAST_TIMING, type RoastTiming, type SigningRecord } from './roast-signer.ts'
+import {
+  type CoordinatorFault,
+  DEFAULT_ROAST_TIMING,
+  type RoastTiming,
+  type SigningRecord,
+} from './roast-signer.ts'
 import {
   decodeSigningMessage,
   encodeSigningMessage,
   type SigningMessage,
   type SigningTask,
+  type StartMessage,
 } from './signing-messages.ts'
+import { createWorkPlace, type Offload } from './work-place.ts'
 
 export interface SigningSessionsConfig {
   readonly chainId: Hash32
@@ -57,6 +65,8 @@ export interface SigningSessionsDeps {
   readonly sign: HostSigner
   readonly random: (length: number) => Uint8Array
   readonly authorise: Authorise
+  /** Without, the arithmetic is done here and now. */
+  readonly offload?: Offload<SigningEffect>
 }
 
 export type SigningEvent =
@@ -65,6 +75,8 @@ export type SigningEvent =
   | { readonly kind: 'tick'; readonly nowMs: number }
   | { readonly kind: 'received'; readonly sealed: Uint8Array }
   | { readonly kind: 'journaled'; readonly token: number }
+
+export type SigningFault = SignerFault | CoordinatorFault | 'malformed'
 
 export type SigningEffect =
   | { readonly kind: 'send'; readonly to: number; readonly sealed: Uint8Array }
@@ -79,7 +91,7 @@ export type SigningEffect =
   | {
       readonly kind: 'blame'
       readonly member: number
-      readonly fault: SignerFault | 'bad-start' | 'malformed'
+      readonly fault: SigningFault
       readonly evidence: readonly Uint8Array[]
     }
   | {
@@ -103,26 +115,31 @@ export function createSigningSessions(
   const timing = config.timing ?? DEFAULT_ROAST_TIMING
   const quorum = share.group.threshold
   const roast = new RoastMember({ context, self, share, quorum, timing }, deps)
-  const outward = (effect: RoastEffect): SigningEffect =>
-    sealEffect(effect, context, self, deps.sign)
+  const seal = createSealing(context, self, deps.sign)
+  const place = createWorkPlace<Exclude<RoastEffect, ComputeEffect>, SigningEffect>({
+    random: deps.random,
+    offload: deps.offload,
+    answer: (token, result) => roast.computed(token, result),
+    outward: (effect) => sealEffect(effect, epoch, seal),
+  })
+  place.addShare(share)
   return {
     step(event) {
       switch (event.kind) {
         case 'task':
-          return roast.begin(event.task, event.nowMs).map(outward)
+          return place.settle(roast.begin(event.task, event.nowMs))
         case 'retire':
-          roast.end(event.task)
-          return []
+          return place.settle(roast.end(event.task))
         case 'tick':
-          return roast.tick(event.nowMs).map(outward)
+          return place.settle(roast.tick(event.nowMs))
         case 'received': {
           const opened = openSigningMessage(event.sealed, context, self)
           if (opened === undefined) return []
           if (opened.message === undefined) return [malformed(opened.sender, event.sealed)]
-          return roast.receive(opened.sender, opened.message, event.sealed).map(outward)
+          return place.settle(roast.receive(opened.sender, opened.message, event.sealed))
         }
         case 'journaled':
-          return roast.journaled(event.token).map(outward)
+          return place.settle(roast.journaled(event.token))
         default:
           return unreachable(event)
       }
@@ -130,16 +147,33 @@ export function createSigningSessions(
   }
 }
 
-function sealEffect(
-  effect: RoastEffect,
+/** Undefined recipient: everybody. */
+type Sealing = (message: SigningMessage, recipient: number | undefined) => Uint8Array
+
+/** A START is sealed once, for all: each of its signers can show the others what it was told. */
+function createSealing(
   { chainId, epoch }: FederationContext,
   sender: number,
   sign: HostSigner,
-): SigningEffect {
-  const seal = (message: SigningMessage, recipient: number | undefined): Uint8Array => {
+): Sealing {
+  const starts = new WeakMap<StartMessage, Uint8Array>()
+  const seal: Sealing = (message, recipient) => {
     const body = encodeSigningMessage(message)
     return sealMessage({ protocol: 'signing', epoch, sender, recipient, body }, chainId, sign)
   }
+  return (message, recipient) => {
+    if (message.kind !== 'start') return seal(message, recipient)
+    const sealed = starts.get(message) ?? seal(message, undefined)
+    starts.set(message, sealed)
+    return sealed
+  }
+}
+
+function sealEffect(
+  effect: Exclude<RoastEffect, ComputeEffect>,
+  epoch: number,
+  seal: Sealing,
+): SigningEffect {
   switch (effect.kind) {
     case 'send':
       return { kind: 'send', to: effect.to, sealed: seal(effect.message, effect.to) }
@@ -149,8 +183,6 @@ function sealEffect(
       const record = encodeSigningRecord(epoch, effect.record)
       return { kind: 'journal', token: effect.token, record }
     }
-    case 'bad-start':
-      return { kind: 'blame', member: effect.member, fault: 'bad-start', evidence: [] }
     case 'blame': {
       const { member, fault, evidence } = effect
       return { kind: 'blame', member, fault, evidence }

@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto'
 import type { KeyShare } from '../../federation/signing/frost.ts'
 import type { SigningInput } from '../../federation/signing/roast-session.ts'
-import { depositTweaks } from '../../src/chain/peg/deposit-address.ts'
 import { xOnly } from '../../src/chain/peg/key-tweak.ts'
 import { present } from '../../src/primitives/assert.ts'
 import { utf8 } from '../../src/primitives/bytes.ts'
@@ -16,20 +15,22 @@ import { sha256 } from '../../src/primitives/sha256.ts'
 import { type Benchmark, BenchmarkError, type BenchmarkRun } from './benchmark.ts'
 import { median, percentile } from './distribution.ts'
 import { type Figure, figure, type Section } from './report.ts'
+import { watchEventLoop } from './signing-event-loop.ts'
 import {
   createFederation,
   createSigners,
   type Federation,
   generateKey,
   type SigningOutcome,
+  signingInputs,
 } from './signing-federation.ts'
 
 export const signingBenchmark: Benchmark = {
   name: 'signing',
   measures: 'key generation and threshold signing in memory, all members in one thread',
   options: {
-    rounds: { fallback: 5, about: 'times each is done' },
-    large: { fallback: false, about: 'eleven of fifteen as well' },
+    rounds: { fallback: 3, about: 'times each is done' },
+    small: { fallback: false, about: 'only 3 of 4, not 11 of 15 and 14 of 20' },
   },
   run: runSigningBenchmark,
 }
@@ -37,20 +38,29 @@ export const signingBenchmark: Benchmark = {
 const systemRandom = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
 
 const INPUT_COUNTS = [1, 20]
+/** Members and threshold. */
+const SIZES = [
+  [4, 3],
+  [15, 11],
+  [20, 14],
+] as const
 
 async function runSigningBenchmark(run: BenchmarkRun): Promise<readonly Section[]> {
   const rounds = run.number('rounds')
-  const sizes = run.flag('large') ? [[4, 3] as const, [15, 11] as const] : [[4, 3] as const]
+  const sizes = run.flag('small') ? SIZES.slice(0, 1) : SIZES
   const sections: Section[] = []
   for (const [members, threshold] of sizes) {
-    sections.push(
-      measureFederation(run, createFederation(members, threshold, systemRandom), rounds),
-    )
+    const federation = createFederation(members, threshold, systemRandom)
+    sections.push(await measureFederation(run, federation, rounds))
   }
   return [...sections, referenceSection(rounds)]
 }
 
-function measureFederation(run: BenchmarkRun, federation: Federation, rounds: number): Section {
+async function measureFederation(
+  run: BenchmarkRun,
+  federation: Federation,
+  rounds: number,
+): Promise<Section> {
   const name = `${federation.threshold} of ${federation.members.length}`
   const generated = Array.from({ length: rounds }, (_, round) => {
     run.signal.throwIfAborted()
@@ -63,7 +73,9 @@ function measureFederation(run: BenchmarkRun, federation: Federation, rounds: nu
     title: `Federation of ${name}`,
     about:
       'Milliseconds of computing by all members together, one after another. No network, no disk. ' +
-      '"first" is when the first member has every signature, and the L1 transaction leaves.',
+      '"first" is when the first member has every signature, and the L1 transaction leaves; ' +
+      '"coordinator" and "signer" are the share of that member and of another. The event loop is the ' +
+      "coordinator's, with the others on another thread: the longest that anything else had to wait.",
     figures: [
       ...medianAndBest(
         'key generation',
@@ -74,6 +86,7 @@ function measureFederation(run: BenchmarkRun, federation: Federation, rounds: nu
       ...INPUT_COUNTS.flatMap((inputs) =>
         measureSigning(run, { federation, shares, inputs, rounds }),
       ),
+      ...(await measureEventLoop(run, federation, shares)),
     ],
   }
 }
@@ -109,29 +122,27 @@ function measureSigning(run: BenchmarkRun, plan: SigningPlan): readonly Figure[]
       `${name}, all`,
       outcomes.map(({ allMs }) => allMs),
     ),
+    figure(`${name}, coordinator`, median(outcomes.map((o) => o.coordinatorMs)) ?? null, 'ms'),
+    figure(`${name}, signer`, median(outcomes.map((o) => o.signerMs)) ?? null, 'ms'),
     figure(`${name}, messages`, traffic.messages),
     figure(`${name}, bytes`, traffic.bytes, 'bytes'),
   ]
 }
 
-/** Inputs paid to as many deposit addresses of the federation. */
-function signingInputs(
-  { chainId, members }: Federation,
+async function measureEventLoop(
+  run: BenchmarkRun,
+  federation: Federation,
   shares: readonly KeyShare[],
-  count: number,
-): readonly SigningInput[] {
-  const groupKey = present(shares[0]?.group.commitments[0], 'group key')
-  const recovery = { delayBlocks: 1_000, threshold: 1, keys: members.slice(0, 2) }
-  return Array.from({ length: count }, (_, index) => ({
-    sighash: sha256(utf8(`benchmark input ${index}`)),
-    tweak: depositTweaks({
-      chainId,
-      epoch: 0,
-      groupKey,
-      recovery,
-      recipient: utf8(`benchmark recipient ${index}`),
-    }),
-  }))
+): Promise<readonly Figure[]> {
+  const figures: Figure[] = []
+  for (const place of ['here', 'thread'] as const) {
+    run.progress(`event loop, arithmetic ${place === 'here' ? 'on it' : 'on a thread'}`)
+    const inputs = signingInputs(federation, shares, 20)
+    const { longestWaitMs } = await watchEventLoop({ federation, shares, inputs, place })
+    const where = place === 'here' ? 'arithmetic on it' : 'arithmetic on a thread'
+    figures.push(figure(`event loop, 20 inputs, ${where}: longest wait`, longestWaitMs, 'ms'))
+  }
+  return figures
 }
 
 function checkSignatures(inputs: readonly SigningInput[], signatures: readonly Uint8Array[]): void {

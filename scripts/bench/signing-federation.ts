@@ -6,19 +6,21 @@
 import { createDkg, type Dkg, type DkgEffect } from '../../federation/signing/dkg.ts'
 import type { HostSigner } from '../../federation/signing/envelope.ts'
 import type { KeyShare } from '../../federation/signing/frost.ts'
-import type { Authorisation } from '../../federation/signing/roast-session.ts'
+import type { Authorisation, SigningInput } from '../../federation/signing/roast-session.ts'
 import type { SigningTask } from '../../federation/signing/signing-messages.ts'
 import {
   createSigningSessions,
-  type SigningEffect,
+  type SigningEvent,
   type SigningSessions,
 } from '../../federation/signing/signing-sessions.ts'
+import { depositTweaks } from '../../src/chain/peg/deposit-address.ts'
 import { present } from '../../src/primitives/assert.ts'
 import { utf8 } from '../../src/primitives/bytes.ts'
 import { type Hash32, hash32FromBytes, type XOnlyKey } from '../../src/primitives/hashes.ts'
 import { signSchnorr, xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
 import { BenchmarkError } from './benchmark.ts'
+import { median } from './distribution.ts'
 
 export interface Federation {
   readonly chainId: Hash32
@@ -40,7 +42,7 @@ interface Frame {
 
 const hostSecret = (member: number): Uint8Array => sha256(utf8(`benchmark member ${member}`))
 
-function hostSigner(member: number, random: Federation['random']): HostSigner {
+export function hostSigner(member: number, random: Federation['random']): HostSigner {
   return (digest) => signSchnorr(digest, hostSecret(member), random(32))
 }
 
@@ -133,11 +135,34 @@ export function generateKey(federation: Federation): {
   }
 }
 
+/** Inputs paid to as many deposit addresses of the federation. */
+export function signingInputs(
+  { chainId, members }: Federation,
+  shares: readonly KeyShare[],
+  count: number,
+): readonly SigningInput[] {
+  const groupKey = present(shares[0]?.group.commitments[0], 'group key')
+  const recovery = { delayBlocks: 1_000, threshold: 1, keys: members.slice(0, 2) }
+  return Array.from({ length: count }, (_, index) => ({
+    sighash: sha256(utf8(`benchmark input ${index}`)),
+    tweak: depositTweaks({
+      chainId,
+      epoch: 0,
+      groupKey,
+      recovery,
+      recipient: utf8(`benchmark recipient ${index}`),
+    }),
+  }))
+}
+
 export interface SigningOutcome {
   /** Until the first member has the signatures: then the transaction leaves. Milliseconds. */
   readonly firstMs: number
   /** Until every member has them. */
   readonly allMs: number
+  /** Of the one that finished first, and the median of the others. */
+  readonly coordinatorMs: number
+  readonly signerMs: number
   readonly signatures: readonly Uint8Array[]
   readonly traffic: Traffic
 }
@@ -161,37 +186,39 @@ export function createSigners(
 function signTask(sessions: readonly SigningSessions[], task: SigningTask): SigningOutcome {
   const mail = new Mailbox(sessions.length)
   const startedMs = performance.now()
-  let firstMs: number | undefined
+  const spentMs = sessions.map(() => 0)
+  let first: { readonly member: number; readonly atMs: number } | undefined
   let signatures: readonly Uint8Array[] = []
   let signed = 0
-  const perform = (
-    member: number,
-    own: SigningSessions,
-    effects: readonly SigningEffect[],
-  ): void => {
+  const step = (member: number, event: SigningEvent): void => {
+    const beganMs = performance.now()
+    const effects = present(sessions[member], 'member').step(event)
+    spentMs[member] = (spentMs[member] ?? 0) + performance.now() - beganMs
     for (const effect of effects) {
       if (effect.kind === 'send') mail.send(effect.to, effect.sealed)
       else if (effect.kind === 'broadcast') mail.broadcast(member, effect.sealed)
-      else if (effect.kind === 'journal') {
-        perform(member, own, own.step({ kind: 'journaled', token: effect.token }))
-      } else if (effect.kind === 'signed') {
-        firstMs ??= performance.now() - startedMs
+      else if (effect.kind === 'journal') step(member, { kind: 'journaled', token: effect.token })
+      else if (effect.kind === 'signed') {
+        first ??= { member, atMs: performance.now() - startedMs }
         signatures = effect.signatures
         signed += 1
       } else throw new BenchmarkError(`signing failed: ${effect.kind}`)
     }
   }
-  const nowMs = startedMs
-  for (const [member, own] of sessions.entries()) {
-    perform(member, own, own.step({ kind: 'task', task, nowMs }))
-  }
-  mail.deliver((to, sealed) => {
-    const own = present(sessions[to], 'receiver')
-    perform(to, own, own.step({ kind: 'received', sealed }))
-  })
-  if (firstMs === undefined || signed !== sessions.length) {
+  for (const member of sessions.keys()) step(member, { kind: 'task', task, nowMs: startedMs })
+  mail.deliver((to, sealed) => step(to, { kind: 'received', sealed }))
+  if (first === undefined || signed !== sessions.length) {
     throw new BenchmarkError(`${signed} of ${sessions.length} members have the signatures`)
   }
   for (const own of sessions) own.step({ kind: 'retire', task })
-  return { firstMs, allMs: performance.now() - startedMs, signatures, traffic: mail.traffic }
+  const { member: coordinator, atMs: firstMs } = first
+  const allMs = performance.now() - startedMs
+  return {
+    firstMs,
+    allMs,
+    coordinatorMs: spentMs[coordinator] ?? 0,
+    signerMs: median(spentMs.filter((_, member) => member !== coordinator)) ?? 0,
+    signatures,
+    traffic: mail.traffic,
+  }
 }

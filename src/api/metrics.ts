@@ -28,7 +28,7 @@ export function respondMetrics(c: Context<ApiEnv>, { node }: ApiContext): Respon
 }
 
 function metricsOf(status: StatusView): readonly Metric[] {
-  const { agreement, l1, mempool, peg, validators } = status
+  const { agreement, l1, memberFaults, mempool, peg, validators } = status
   return [
     gauge('height', 'Height of the last final block.', status.height),
     gauge('block_time_seconds', 'Its time, since 1970.', status.blockTimeMs / 1_000),
@@ -53,6 +53,15 @@ function metricsOf(status: StatusView): readonly Metric[] {
       samples: validators.map(({ index, offences }) => ({
         labels: { validator: index },
         value: offences,
+      })),
+    },
+    {
+      name: 'member_faults_total',
+      type: 'counter',
+      help: 'What this member caught another at in key generation and signing.',
+      samples: memberFaults.map(({ member, kind, count }) => ({
+        labels: { member, kind },
+        value: count,
       })),
     },
     gauge('mempool_transactions', 'Transactions that wait.', mempool.count),

@@ -142,6 +142,8 @@ export const statusView = z.object({
   agreement: z.object({ height: count, view: count }),
   validator: z.object({ index: count.nullable() }),
   validators: z.array(validatorView).readonly(),
+  /** What this member caught others at, in key generation and signing, since it started. */
+  memberFaults: z.array(z.object({ member: count, kind: z.string(), count })).readonly(),
   mempool: z.object({ count, bytes: count }),
   l1: z.object({
     network: z.string(),

@@ -304,7 +304,7 @@ function federationVector(params: ChainParams): object {
   const header = { attempt: 1, context: bytes('context', 32) }
   const dkg = [
     { kind: 'deal', dealing: { commitments: [point, point, point], proof: bytes('proof', 64) } },
-    { kind: 'echo', hash: bytes('echo', 32) },
+    { kind: 'echo', deals: [bytes('first deal', 100), bytes('second deal', 100)] },
     { kind: 'share', secret: bytes('dealt', 32) },
     { kind: 'certify', signature: bytes('certify', 64) },
     { kind: 'test', message: signing[0] },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createKeyCeremony } from '../../federation/key-ceremony.ts'
 import { type Member, openMember } from '../../federation/member.ts'
+import { createMemberFaults } from '../../federation/member-faults.ts'
 import { openKeyStore } from '../../federation/signing/key-store.ts'
 import type { Transaction } from '../../src/bitcoin/transaction.ts'
 import type { Block } from '../../src/chain/block.ts'
@@ -74,6 +75,7 @@ export class MemberFederation {
       secret: { kind: 'key-file', path: join(this.folder, `share-${index}.key`) },
       random: runtime.random.bytes,
     })
+    const faults = createMemberFaults(runtime.clock, runtime.log)
     const member = await openMember({
       params,
       l1: l1.port,
@@ -103,8 +105,10 @@ export class MemberFederation {
         runtime,
         keyStore,
         view: () => chain.state.view,
+        faults,
       }),
       keyStore,
+      faults,
     })
     this.running.set(index, {
       member,

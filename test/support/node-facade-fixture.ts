@@ -150,6 +150,7 @@ function statusView(fixture: ChainFixture): StatusView {
       self: index === 0,
       offences: index === 2 ? 1 : 0,
     })),
+    memberFaults: [{ member: 3, kind: 'bad-share', count: 2 }],
     mempool: { count: fixture.mempool.length, bytes: 0 },
     l1: { network: 'regtest', state: 'ok', height: 130, chainHeight: 124, message: null },
     peg: {

@@ -9,7 +9,9 @@ import { createKeyCeremony } from '../../../federation/key-ceremony.ts'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { type Member, openMember } from '../../../federation/member.ts'
+import { createMemberFaults } from '../../../federation/member-faults.ts'
 import { openKeyStore } from '../../../federation/signing/key-store.ts'
+import { createSigningThread } from '../../../federation/signing/signing-thread.ts'
 import { chainParams } from '../../../genesis/network.ts'
 import { createApiServer } from '../../api/server.ts'
 import { p2trScript } from '../../bitcoin/script.ts'
@@ -225,6 +227,10 @@ async function openMemberOf(
   open.add(() => signingJournal.close())
   const members = connectedMembers(network, links, params.validators.length)
   const sign = (digest: Uint8Array): Uint8Array => identity.sign(digest)
+  const log = runtime.log.child({ part: 'member' })
+  const faults = createMemberFaults(runtime.clock, log)
+  const signingWork = createSigningThread({ clock: runtime.clock, log })
+  open.add(() => signingWork.close())
   const ceremony = createKeyCeremony({
     params,
     self: identity.index,
@@ -233,6 +239,8 @@ async function openMemberOf(
     runtime,
     keyStore,
     view: () => chain.state().view,
+    work: signingWork,
+    faults,
   })
   return openMember({
     params,
@@ -249,6 +257,8 @@ async function openMemberOf(
     sign,
     ceremony,
     keyStore,
+    signingWork,
+    faults,
   })
 }
 

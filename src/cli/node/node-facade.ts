@@ -112,6 +112,7 @@ function statusOf(parts: FacadeParts): StatusView {
       self: index === selfIndex,
       offences: node.chain.offencesOf(index),
     })),
+    memberFaults: parts.member?.faults() ?? [],
     mempool: { count, bytes: vsize },
     l1: l1StatusOf(parts),
     peg: pegStatusOf(parts),

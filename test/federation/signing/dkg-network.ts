@@ -85,6 +85,10 @@ export class DkgNetwork {
     return this.#running.get(member)?.status().phase ?? 'down'
   }
 
+  waitingFor(member: number): readonly number[] {
+    return this.#running.get(member)?.status().waitingFor ?? []
+  }
+
   /** Delivers everything in flight in random order, then one tick for everybody. */
   round(): void {
     while (this.#pool.length > 0) {

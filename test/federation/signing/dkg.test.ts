@@ -7,6 +7,7 @@ import {
 } from '../../../federation/signing/dkg-messages.ts'
 import { decodeEnvelope, sealMessage } from '../../../federation/signing/envelope.ts'
 import { SecretDealing } from '../../../federation/signing/key-generation.ts'
+import type { SigningMessage } from '../../../federation/signing/signing-messages.ts'
 import { verifyKeyEpochAnnouncement } from '../../../src/chain/peg/key-epoch-announcement.ts'
 import { equalBytes } from '../../../src/primitives/bytes.ts'
 import { DkgNetwork, type Faults } from './dkg-network.ts'
@@ -194,6 +195,92 @@ function runWith(name: string, tamper: DkgNetwork['tamper']): DkgNetwork {
   return network
 }
 
+function changing<Kind extends DkgPayload['kind']>(
+  kind: Kind,
+  change: (payload: Extract<DkgPayload, { kind: Kind }>) => DkgPayload,
+) {
+  return (sealed: Uint8Array): Uint8Array =>
+    forge(sealed, (payload) => (isKind(payload, kind) ? change(payload) : payload))
+}
+
+function isKind<Kind extends DkgPayload['kind']>(
+  payload: DkgPayload,
+  kind: Kind,
+): payload is Extract<DkgPayload, { kind: Kind }> {
+  return payload.kind === kind
+}
+
+const OTHER_DEAL = new SecretDealing(
+  3,
+  { threshold: 3, memberCount: 4 },
+  seededRandom('another polynomial'),
+).dealing
+
+/** What member 3 does to what it sends, and what for it is named. */
+const CHEATS: readonly (readonly [
+  string,
+  string,
+  (to: number, sealed: Uint8Array) => Uint8Array,
+])[] = [
+  [
+    'two deals',
+    'two-deals',
+    (to, sealed) =>
+      to === 1 ? changing('deal', () => ({ kind: 'deal', dealing: OTHER_DEAL }))(sealed) : sealed,
+  ],
+  [
+    'a deal that it does not know',
+    'bad-deal',
+    (_to, sealed) =>
+      changing('deal', ({ dealing }) => ({
+        kind: 'deal',
+        dealing: { ...dealing, proof: flipped(dealing.proof) },
+      }))(sealed),
+  ],
+  [
+    'an echo of deals that nobody made',
+    'bad-echo',
+    (_to, sealed) =>
+      changing('echo', ({ deals }) => ({ kind: 'echo', deals: deals.toReversed() }))(sealed),
+  ],
+  [
+    'a bad share for one member',
+    'bad-share',
+    (to, sealed) =>
+      to === 0
+        ? changing('share', ({ secret }) => ({ kind: 'share', secret: flipped(secret) }))(sealed)
+        : sealed,
+  ],
+  [
+    'a certificate for something else',
+    'bad-certificate',
+    (_to, sealed) =>
+      changing('certify', ({ signature }) => ({ kind: 'certify', signature: flipped(signature) }))(
+        sealed,
+      ),
+  ],
+  [
+    'a spoiled test signature',
+    'bad-test',
+    (_to, sealed) =>
+      changing('test', ({ message }) => ({ kind: 'test', message: spoiled(message) }))(sealed),
+  ],
+]
+
+/** As a signer its share, as the coordinator the nonces that it says others have offered. */
+function spoiled(message: SigningMessage): SigningMessage {
+  if (message.kind === 'share') return { ...message, shares: message.shares.map(flipped) }
+  if (message.kind !== 'start') return message
+  const participants = message.participants.map(({ member, offer }) => ({
+    member,
+    offer: {
+      handle: offer.handle,
+      nonces: offer.nonces.map(({ hiding, binding }) => ({ hiding: binding, binding: hiding })),
+    },
+  }))
+  return { ...message, participants }
+}
+
 describe('a malicious member of a key generation', () => {
   it('is named when it deals two ways, and no share leaves', () => {
     const other = new SecretDealing(
@@ -259,16 +346,49 @@ describe('a malicious member of a key generation', () => {
     expect(network.blames.every((b) => b.member === 0 && b.fault === 'bad-certificate')).toBe(true)
   })
 
-  it('stops one attempt only by lying about what it heard', () => {
+  it('is named when it shows deals that nobody made', () => {
     const network = runWith('echo', (from, _to, sealed) =>
       from === 0
         ? forge(sealed, (payload) =>
-            payload.kind === 'echo' ? { kind: 'echo', hash: flipped(payload.hash) } : payload,
+            payload.kind === 'echo'
+              ? { kind: 'echo', deals: payload.deals.with(2, flipped(payload.deals[2]!)) }
+              : payload,
           )
         : sealed,
     )
     const named = network.blames.filter(({ by }) => by !== 0)
-    expect(named.every((b) => b.member === 0 && b.fault === 'unequal-echo')).toBe(true)
+    expect(named.length).toBeGreaterThan(0)
+    expect(named.every((b) => b.member === 0 && b.fault === 'bad-echo')).toBe(true)
+  })
+
+  for (const [name, fault, tamper] of CHEATS) {
+    it(`is named, and nobody else, for ${name} over a network that loses a third`, () => {
+      for (const seed of [1, 2]) {
+        const network = new DkgNetwork(4, 3, `${name} ${seed}`, { loss: 33, duplication: 20 })
+        network.tamper = (from, to, sealed) =>
+          from === 3 && decodeEnvelope(sealed).sender === 3 && isFirstAttempt(sealed)
+            ? tamper(to, sealed)
+            : sealed
+        network.startAll()
+        expect(network.run(150), `seed ${seed}`).toBeLessThanOrEqual(150)
+        expectGoodKey(network)
+        const named = network.blames.filter(({ by }) => by !== 3)
+        expect(
+          named.every((b) => b.member === 3),
+          `seed ${seed}`,
+        ).toBe(true)
+        expect(named.map((b) => b.fault).join()).toContain(fault)
+      }
+    })
+  }
+
+  it('is waited for by name when it is silent', () => {
+    const network = new DkgNetwork(4, 3, 'silent', CALM)
+    network.tamper = (from, _to, sealed) => (from === 2 ? undefined : sealed)
+    network.startAll()
+    for (let i = 0; i < 5; i++) network.round()
+    expect(network.waitingFor(0)).toEqual([2])
+    expect(network.blames).toEqual([])
   })
 
   it('cannot speak for another, for another list of members, or nonsense', () => {
@@ -277,7 +397,7 @@ describe('a malicious member of a key generation', () => {
     const body = encodeDkgMessage({
       attempt: 1,
       context: new Uint8Array(32),
-      payload: { kind: 'echo', hash: new Uint8Array(32) },
+      payload: { kind: 'echo', deals: [] },
     })
     const envelope = { protocol: 'key-generation', epoch: 0, recipient: undefined } as const
     network.inject(0, sealMessage({ ...envelope, sender: 1, body }, CHAIN_ID, hostSigner(2)))

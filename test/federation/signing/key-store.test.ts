@@ -1,7 +1,18 @@
 import { spawn } from 'node:child_process'
-import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FolderLockedError } from '../../../federation/signing/folder-lock.ts'
 import { KeyShare } from '../../../federation/signing/frost.ts'
@@ -182,6 +193,69 @@ describe('the key store', () => {
     expect((await store.findEpoch(0))!.shares).toHaveLength(1)
     await store.save(0, { kind: 'attempt', attempt: 2 })
     expect((await store.findEpoch(0))!.attempt).toBe(2)
+  })
+})
+
+describe('a backup of the key store', () => {
+  it('opens elsewhere, with its key file, and is refused without', async () => {
+    const path = join(folder, 'share.key')
+    const shares = join(folder, 'shares')
+    const random = seededRandom('backup')
+    const first = await openKeyStore({ folder: shares, secret: { kind: 'key-file', path }, random })
+    await first.save(0, { kind: 'attempt', attempt: 1 })
+    await first.save(0, shareRecord(SHARE))
+    // Copied while the member runs: its lock comes along.
+    await cp(shares, join(folder, 'restored'), { recursive: true })
+    await cp(path, join(folder, 'restored.key'))
+    await first.close()
+    const restored = join(folder, 'restored')
+    const secret = { kind: 'key-file', path: join(folder, 'restored.key') } as const
+    const again = await openKeyStore({ folder: restored, secret, random })
+    expect((await again.findEpoch(0))!.shares[0]!.exposeSecret()).toEqual(SHARE.exposeSecret())
+    await again.close()
+    const missing = { kind: 'key-file', path: join(folder, 'missing.key') } as const
+    await expect(openKeyStore({ folder: restored, secret: missing, random })).rejects.toThrow(
+      /missing\.key.*restore/,
+    )
+    await writeFile(missing.path, new Uint8Array(31), { mode: 0o600 })
+    await expect(openKeyStore({ folder: restored, secret: missing, random })).rejects.toThrow(
+      'is not a key file of 32 bytes',
+    )
+  })
+})
+
+describe('files of a key store', () => {
+  it('are refused by name whatever is in them', async () => {
+    await storeShare()
+    const store = await openStore()
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (bytes) => {
+        for (const name of ['share-0-1', 'attempt-0']) {
+          await writeFile(join(folder, name), bytes)
+          const found = await store.findEpoch(0).catch((error: unknown) => error)
+          const isRead = name === 'attempt-0' && bytes.length === 4
+          if (!isRead) expect(found).toBeInstanceOf(DamagedKeyStoreError)
+          await rm(join(folder, name))
+        }
+      }),
+      { numRuns: 60 },
+    )
+    await closeAll()
+    const original = await readFile(join(folder, 'store'))
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat(255), async (at, value) => {
+        const changed = Uint8Array.from(original)
+        changed[at % changed.length] = value
+        // A larger cost than that of tests only takes longer.
+        if (at % changed.length === 8) return
+        await writeFile(join(folder, 'store'), changed)
+        const opening = await openStore().catch((error: unknown) => error)
+        const isSame = original[at % original.length] === value
+        if (!isSame) expect(opening).toBeInstanceOf(KeyStoreError)
+        await closeAll()
+      }),
+      { numRuns: 60 },
+    )
   })
 })
 

@@ -9,16 +9,13 @@ import {
   type SigningEvent,
   type SigningSessions,
 } from '../../../federation/signing/signing-sessions.ts'
+import { DecodeError } from '../../../src/primitives/codec.ts'
+import type { Frame, MemberAdversary } from '../../support/member-adversaries/member-adversary.ts'
 import type { Faults, Tamper } from './dkg-network.ts'
 import { CHAIN_ID, hostSigner, memberKeys, pick, seededRandom } from './test-federation.ts'
 
 const TICK_MS = 1000
 const TIMING = { rankDelayMs: 15_000, resendMs: 3000, nonceTtlMs: 120_000 }
-
-interface Frame {
-  readonly to: number
-  readonly sealed: Uint8Array
-}
 
 export class SigningNetwork {
   readonly members: ReturnType<typeof memberKeys>
@@ -28,6 +25,10 @@ export class SigningNetwork {
   readonly journal: { by: number; record: Uint8Array }[] = []
   /** Every frame ever sent. */
   readonly sent: { from: number; to: number; sealed: Uint8Array }[] = []
+  /** Members that do as they like. */
+  readonly adversaries = new Map<number, MemberAdversary>()
+  /** Every frame that reached a member. */
+  readonly heard: Frame[] = []
   tamper: Tamper = (_from, _to, sealed) => sealed
   /** What each member's own state says. */
   authorise: (member: number, task: SigningTask) => Authorisation | undefined = () => undefined
@@ -86,6 +87,8 @@ export class SigningNetwork {
     while (this.#pool.length > 0) {
       const at = pick(this.#random, this.#pool.length)
       const [frame] = this.#pool.splice(at, 1)
+      this.heard.push(frame!)
+      this.#enter(this.#hear(frame!))
       this.step(frame!.to, { kind: 'received', sealed: frame!.sealed })
     }
   }
@@ -95,6 +98,21 @@ export class SigningNetwork {
     for (const member of this.#running.keys()) {
       this.step(member, { kind: 'tick', nowMs: this.nowMs })
     }
+    for (const adversary of this.adversaries.values()) this.#enter(adversary.tick?.() ?? [])
+  }
+
+  /** Whatever an adversary cannot read is of no use to it. */
+  #hear({ to, sealed }: Frame): readonly Frame[] {
+    try {
+      return this.adversaries.get(to)?.hear?.(sealed) ?? []
+    } catch (error) {
+      if (error instanceof DecodeError) return []
+      throw error
+    }
+  }
+
+  #enter(frames: readonly Frame[]): void {
+    this.#pool.push(...frames)
   }
 
   /** Delivers and ticks until these members have signatures; the ticks it took. */
@@ -138,6 +156,11 @@ export class SigningNetwork {
   }
 
   #post(from: number, to: number, original: Uint8Array): void {
+    const adversary = this.adversaries.get(from)
+    if (adversary !== undefined) {
+      this.#enter(adversary.send({ to, sealed: original }))
+      return
+    }
     const sealed = this.tamper(from, to, original)
     if (sealed === undefined) return
     this.sent.push({ from, to, sealed })

@@ -9,7 +9,7 @@ import {
   type SigningTask,
 } from '../../../federation/signing/signing-messages.ts'
 import { depositTweaks } from '../../../src/chain/peg/deposit-address.ts'
-import { utf8 } from '../../../src/primitives/bytes.ts'
+import { concatBytes, utf8 } from '../../../src/primitives/bytes.ts'
 import { hash32FromBytes } from '../../../src/primitives/hashes.ts'
 import { sha256 } from '../../../src/primitives/sha256.ts'
 import type { Faults } from './dkg-network.ts'
@@ -81,8 +81,11 @@ function withBadShare(sealed: Uint8Array): Uint8Array {
 function withBadNonce(sealed: Uint8Array): Uint8Array {
   const message = messageOf(sealed)
   if (message.kind !== 'hello') return sealed
-  const bad = { hiding: new Uint8Array(33).fill(255), binding: new Uint8Array(33) }
-  const offer = { ...message.offer, nonces: message.offer.nonces.map(() => bad) }
+  const nonces = message.offer.nonces.map(({ binding }) => ({
+    hiding: concatBytes(Uint8Array.of(5), binding.subarray(1)),
+    binding,
+  }))
+  const offer = { ...message.offer, nonces }
   return forge(sealed, { ...message, offer })
 }
 
@@ -360,11 +363,9 @@ describe('the signer', () => {
     network.tamper = (from, to, sealed) => {
       const message = messageOf(sealed)
       if (from !== first || to !== second || message.kind !== 'start') return sealed
-      const [a, b, c] = message.participants as [never, never, never]
-      const nonces = (p: (typeof message.participants)[number]) => p.offer.nonces
-      const swapped = [a, b, c].map((p: (typeof message.participants)[number]) =>
-        p['member'] === second
-          ? { member: second, offer: { ...p.offer, nonces: nonces(p).toReversed() } }
+      const swapped = message.participants.map((p) =>
+        p.member === second
+          ? { member: second, offer: { ...p.offer, nonces: p.offer.nonces.toReversed() } }
           : p,
       )
       return forge(sealed, { ...message, participants: swapped })
