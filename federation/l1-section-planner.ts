@@ -67,7 +67,7 @@ export interface PlannerParts {
   /** The present state; its view moves on with it. */
   readonly state: () => ChainState
   readonly l1: BitcoinL1
-  readonly book: Pick<DepositBook, 'waiting' | 'revision'>
+  readonly book: Pick<DepositBook, 'waiting' | 'revision' | 'findProof' | 'misplaced'>
   readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
@@ -113,8 +113,8 @@ class Planner implements L1SectionPlanner {
   readonly #parts: PlannerParts
   /** The header that follows a hash, as own L1 has it. */
   #nextHeaders = new Map<BlockHash, Uint8Array>()
-  /** Proofs of the last plan, by txid and block; undefined: it is not in that block, or unusable. */
-  #proofs = new Map<string, L1TransactionProof | undefined>()
+  /** Proofs of the last plan, by txid and block. */
+  #proofs = new Map<string, FoundProof>()
   #proofsUnder: BlockHash | undefined
   #prepared: Prepared | undefined
   #preparing: Promise<void> = Promise.resolve()
@@ -282,21 +282,37 @@ class Planner implements L1SectionPlanner {
     txid: Txid,
     height: number,
     blockAt: BlockReader,
-  ): Promise<L1TransactionProof | undefined> {
+  ): Promise<FoundProof> {
     const key = `${txid} ${height}`
-    if (this.#proofs.has(key)) return this.#proofs.get(key)
-    const block = await blockAt(height)
-    const found = block === undefined ? undefined : findL1TransactionProof(block, txid)
-    const isUsable =
-      found !== undefined &&
-      found.transaction.length <= MAX_L1_TRANSACTION_BYTES &&
-      checkL1Proof(known, found).ok
-    const proof = isUsable ? found : undefined
-    if (proof === undefined) {
-      this.#parts.log.warn({ l1Txid: txid, l1Height: height }, 'cannot be proved under this header')
+    const before = this.#proofs.get(key)
+    if (before !== undefined) return before
+    // Kept since the deposit was seen: a pruned L1 node has no block to make it of any more.
+    const kept = this.#parts.book.findProof(txid, height)
+    const proof =
+      kept !== undefined && checkL1Proof(known, kept).ok
+        ? kept
+        : await this.#proveAnew(known, txid, height, blockAt)
+    if (typeof proof === 'string') {
+      const data = { l1Txid: txid, l1Height: height, reason: proof }
+      this.#parts.log.warn(data, 'cannot be proved under this header')
     }
     this.#proofs.set(key, proof)
     return proof
+  }
+
+  async #proveAnew(
+    known: StateView,
+    txid: Txid,
+    height: number,
+    blockAt: BlockReader,
+  ): Promise<FoundProof> {
+    const block = await blockAt(height)
+    if (block === undefined) return 'no-block'
+    const found = findL1TransactionProof(block, txid)
+    if (found === undefined) return 'not-there'
+    const isUsable =
+      found.transaction.length <= MAX_L1_TRANSACTION_BYTES && checkL1Proof(known, found).ok
+    return isUsable ? found : 'unusable'
   }
 
   async #planConfirmations(
@@ -311,7 +327,7 @@ class Planner implements L1SectionPlanner {
       const height = this.#parts.finder.heightOf(txid)
       if (height === undefined || height > l1Height) continue
       const proof = await this.#prove(known, txid, height, blockAt)
-      if (proof !== undefined) proofs.push(proof)
+      if (typeof proof !== 'string') proofs.push(proof)
     }
     return proofs
   }
@@ -336,7 +352,8 @@ class Planner implements L1SectionPlanner {
         if (!this.#paysRecipient(known, deposit)) continue
         const { txid } = deposit.outPoint
         const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
-        if (proof === undefined) continue
+        if (proof === 'not-there') await book.misplaced(deposit.outPoint)
+        if (typeof proof === 'string') continue
         const isShared = proofs.has(txid) || added.has(txid)
         const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
         if (bytes + cost > room) continue
@@ -379,6 +396,9 @@ class Planner implements L1SectionPlanner {
     return EMPTY_L1_SECTION
   }
 }
+
+/** Or why there is none: `not-there` for ever, since the header is final; `no-block` for now. */
+type FoundProof = L1TransactionProof | 'no-block' | 'not-there' | 'unusable'
 
 type BlockReader = (height: number) => Promise<L1Block | undefined>
 

@@ -17,6 +17,7 @@ import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { findL1Header } from '../src/chain/peg/l1-headers.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
 import type {
@@ -137,9 +138,15 @@ class RunningMember implements Member {
     const { clock } = runtime
     const log = runtime.log.child({ part: 'member' })
     const { book } = opened
-    this.#l1View = createL1View(l1, runtime, () => {
-      const { l1Height, l1Hash } = getPegBooks(state().view)
-      return { height: l1Height, hash: l1Hash }
+    this.#l1View = createL1View(l1, runtime, {
+      last: () => {
+        const { l1Height, l1Hash } = getPegBooks(state().view)
+        return { height: l1Height, hash: l1Hash }
+      },
+      hashAt: (height) => {
+        const header = findL1Header(state().view, height)
+        return header === undefined ? undefined : headerHash(header)
+      },
     })
     this.#finder = createConfirmationFinder(l1)
     this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
@@ -212,6 +219,8 @@ class RunningMember implements Member {
     const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
     const keyProblem = ceremony.problem()
     if (keyProblem !== undefined) problems.push(keyProblem)
+    const unread = this.#watcher.problem()
+    if (unread !== undefined) problems.push(unread)
     problems.push(...(this.#signer?.problems() ?? []))
     for (const batch of openBatches(state().view)) {
       const refusal = this.#opened.signed.refusal(batch)

@@ -3,23 +3,35 @@
  * the L1 outputs that pay them, and the L1 blocks that it has read. Kept in a key-value store of the
  * member's own; losing it loses no money, since anybody can name a deposit again (`claim`).
  *
+ * A deposit is kept with its proof until it is minted: a small one may wait for months, and its block is
+ * then long gone from a pruned L1 node.
+ *
  * Everything is bounded. Of registrations the oldest that nobody has paid makes room, those that came
  * by gossip first, so that a flood from outside cannot take the place of what was asked for here. Of
  * minted deposits the newest stay; the chain itself holds them all.
  */
 
-import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import {
+  decodeTransaction,
+  type OutPoint,
+  outPointKey,
+  transactionId,
+} from '../../src/bitcoin/transaction.ts'
+import type { L1TransactionProof } from '../../src/chain/l1-section.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
-import type { BlockHash } from '../../src/primitives/hashes.ts'
+import type { BlockHash, Txid } from '../../src/primitives/hashes.ts'
 import type { KeyValueStore, Write } from '../../src/runtime/runtime.ts'
 import {
   decodeDeposit,
+  decodeProof,
   decodeRegistration,
   decodeScanned,
   depositKey,
   encodeDeposit,
+  encodeProof,
   encodeRegistration,
   encodeScanned,
+  proofKey,
   type Registration,
   type RegistrationOrigin,
   ROW,
@@ -81,11 +93,19 @@ export interface DepositBook {
   /** Registrations for which earlier blocks are still to be read, oldest first. */
   awaitingLookBack(): readonly Registration[]
   lookedBack(scripts: Iterable<string>): Promise<void>
-  /** Adds what a block holds and, when it was the next one, that it has been read. Returns the new. */
+  /**
+   * Adds what a block holds and, when it was the next one, that it has been read. Returns the new.
+   * `proofs` of the transactions that hold them; one that is missing is made again when it is wanted.
+   */
   record(
     found: readonly SeenDeposit[],
     scanned: ScannedBlock | undefined,
+    proofs?: readonly L1TransactionProof[],
   ): Promise<readonly SeenDeposit[]>
+  /** As it was when the deposit was last seen, in a block at this height. */
+  findProof(txid: Txid, l1Height: number): L1TransactionProof | undefined
+  /** It is not where it was seen: forgets it, and has recent blocks read again for its address. */
+  misplaced(outPoint: OutPoint): Promise<void>
   /** L1 replaced the blocks above this height: forgets what they held. */
   rewind(height: number): Promise<void>
   /** The chain has minted these. */
@@ -112,6 +132,8 @@ class Book implements DepositBook {
   readonly #unpaid = { heard: new Set<string>(), asked: new Set<string>() }
   readonly #awaiting = new Map<string, StoredRegistration>()
   readonly #byRecipient = new Map<string, Set<string>>()
+  /** How many deposits of an L1 transaction wait. */
+  readonly #waitingOf = new Map<Txid, number>()
   readonly #scanned = new Map<number, BlockHash>()
   #cursor: ScannedBlock | undefined
   #sequence = 0
@@ -137,6 +159,11 @@ class Book implements DepositBook {
     for (const deposit of deposits.toSorted((a, b) => a.l1Height - b.l1Height)) {
       this.#addDeposit(deposit, isMinted(deposit.outPoint) ? this.minted : this.waiting)
     }
+    // Minted while this was closed, or not written down in time.
+    const stale = [...this.minted.values()].flatMap(({ outPoint: { txid } }) =>
+      this.#waitingOf.has(txid) ? [] : [{ kind: 'delete' as const, key: proofKey(txid) }],
+    )
+    if (stale.length > 0) await this.#store.write(stale, { sync: false })
     for await (const [key, value] of this.#store.range(...rowRange(ROW.scanned))) {
       const [height, hash] = decodeScanned(key, value)
       this.#scanned.set(height, hash)
@@ -231,6 +258,7 @@ class Book implements DepositBook {
   async record(
     found: readonly SeenDeposit[],
     scanned: ScannedBlock | undefined,
+    proofs: readonly L1TransactionProof[] = [],
   ): Promise<readonly SeenDeposit[]> {
     const rows: Write[] = []
     const fresh: SeenDeposit[] = []
@@ -243,13 +271,40 @@ class Book implements DepositBook {
       this.#addDeposit(deposit, this.waiting)
       rows.push({ kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) })
     }
+    for (const proof of proofs) {
+      const txid = transactionId(decodeTransaction(proof.transaction))
+      if (!this.#waitingOf.has(txid)) continue
+      rows.push({ kind: 'put', key: proofKey(txid), value: encodeProof(proof) })
+    }
     if (scanned !== undefined) rows.push(...this.#addScanned(scanned))
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
     return fresh
   }
 
+  findProof(txid: Txid, l1Height: number): L1TransactionProof | undefined {
+    const bytes = this.#store.get(proofKey(txid))
+    const proof = bytes === undefined ? undefined : decodeProof(bytes)
+    return proof?.l1Height === l1Height ? proof : undefined
+  }
+
+  async misplaced(outPoint: OutPoint): Promise<void> {
+    const deposit = this.waiting.get(outPointKey(outPoint))
+    if (deposit === undefined) return
+    const rows = this.#forgetDeposit(deposit)
+    const script = bytesToHex(deposit.script)
+    const registration = this.registrations.get(script)
+    if (registration !== undefined) {
+      const again = { ...registration, lookedBack: false }
+      this.registrations.set(script, again)
+      this.#awaiting.set(script, again)
+      rows.push(registrationRow(again))
+    }
+    await this.#store.write(rows, { sync: false })
+  }
+
   #addDeposit(deposit: SeenDeposit, to: Map<string, SeenDeposit>): void {
     const key = outPointKey(deposit.outPoint)
+    if (to === this.waiting && !to.has(key)) this.#countWaiting(deposit.outPoint.txid, 1)
     to.set(key, deposit)
     const recipient = bytesToHex(deposit.recipient)
     const keys = this.#byRecipient.get(recipient) ?? new Set()
@@ -260,16 +315,30 @@ class Book implements DepositBook {
     this.#revision += 1
   }
 
-  #forgetDeposit(deposit: SeenDeposit): Write {
+  #countWaiting(txid: Txid, change: 1 | -1): void {
+    const count = (this.#waitingOf.get(txid) ?? 0) + change
+    if (count === 0) this.#waitingOf.delete(txid)
+    else this.#waitingOf.set(txid, count)
+  }
+
+  /** Rows to delete: the proof has no more use when no deposit of its transaction waits. */
+  #stopWaiting({ outPoint }: SeenDeposit): Write[] {
+    if (!this.waiting.delete(outPointKey(outPoint))) return []
+    this.#countWaiting(outPoint.txid, -1)
+    if (this.#waitingOf.has(outPoint.txid)) return []
+    return [{ kind: 'delete', key: proofKey(outPoint.txid) }]
+  }
+
+  #forgetDeposit(deposit: SeenDeposit): Write[] {
     const key = outPointKey(deposit.outPoint)
-    this.waiting.delete(key)
+    const rows = this.#stopWaiting(deposit)
     this.minted.delete(key)
     const recipient = bytesToHex(deposit.recipient)
     const keys = this.#byRecipient.get(recipient)
     keys?.delete(key)
     if (keys?.size === 0) this.#byRecipient.delete(recipient)
     this.#revision += 1
-    return { kind: 'delete', key: depositKey(deposit.outPoint) }
+    return [...rows, { kind: 'delete', key: depositKey(deposit.outPoint) }]
   }
 
   #addScanned({ height, hash }: ScannedBlock): readonly Write[] {
@@ -287,7 +356,7 @@ class Book implements DepositBook {
   async rewind(height: number): Promise<void> {
     const rows: Write[] = []
     for (const deposit of this.waiting.values()) {
-      if (deposit.l1Height > height) rows.push(this.#forgetDeposit(deposit))
+      if (deposit.l1Height > height) rows.push(...this.#forgetDeposit(deposit))
     }
     for (const scanned of this.#scanned.keys()) {
       if (scanned <= height) continue
@@ -300,18 +369,18 @@ class Book implements DepositBook {
   }
 
   async settle(outPoints: readonly OutPoint[]): Promise<void> {
+    const rows: Write[] = []
     for (const outPoint of outPoints) {
       const key = outPointKey(outPoint)
       const deposit = this.waiting.get(key)
       if (deposit === undefined) continue
-      this.waiting.delete(key)
+      rows.push(...this.#stopWaiting(deposit))
       this.minted.set(key, deposit)
       this.#revision += 1
     }
-    const rows: Write[] = []
     for (const deposit of this.minted.values()) {
       if (this.minted.size <= this.#limits.mintedMax) break
-      rows.push(this.#forgetDeposit(deposit))
+      rows.push(...this.#forgetDeposit(deposit))
     }
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
   }

@@ -1,9 +1,17 @@
 /** The rows of the deposit book on disk. Keys sort by kind; one byte of kind comes first. */
 
+import { readMerkleProof, writeMerkleProof } from '../../src/bitcoin/merkle.ts'
 import { encodeOutPoint, type OutPoint, readOutPoint } from '../../src/bitcoin/transaction.ts'
+import type { L1TransactionProof } from '../../src/chain/l1-section.ts'
+import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { concatBytes } from '../../src/primitives/bytes.ts'
 import { ByteReader, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
-import { type BlockHash, readBlockHash, reversedToBytes } from '../../src/primitives/hashes.ts'
+import {
+  type BlockHash,
+  readBlockHash,
+  reversedToBytes,
+  type Txid,
+} from '../../src/primitives/hashes.ts'
 import { decodeSats, type Sats } from '../../src/primitives/units.ts'
 
 /** A deposit address under watch. */
@@ -42,6 +50,8 @@ export const ROW = {
   deposit: 0x02,
   /** Height -> hash of a block that was read. */
   scanned: 0x04,
+  /** L1 txid -> proof, for deposits that are not minted yet. */
+  proof: 0x08,
 } as const
 
 const SCRIPT_BYTES_MAX = 42
@@ -106,6 +116,26 @@ export function decodeDeposit(bytes: Uint8Array): SeenDeposit {
     script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
     l1Height: reader.u32(),
     position: reader.u32(),
+  }))
+}
+
+export function proofKey(txid: Txid): Uint8Array {
+  return concatBytes(Uint8Array.of(ROW.proof), reversedToBytes(txid))
+}
+
+export function encodeProof(proof: L1TransactionProof): Uint8Array {
+  return encodeWith((writer) => {
+    writer.u32(proof.l1Height).varBytes(proof.transaction)
+    writeMerkleProof(writer, proof.merkle)
+  })
+}
+
+/** @throws DecodeError */
+export function decodeProof(bytes: Uint8Array): L1TransactionProof {
+  return decodeAll(bytes, (reader) => ({
+    l1Height: reader.u32(),
+    transaction: reader.varBytes(MAX_L1_TRANSACTION_BYTES).slice(),
+    merkle: readMerkleProof(reader),
   }))
 }
 

@@ -3,15 +3,20 @@
  * moves past what is written down, so that a stop of any length is caught up with and nothing is
  * counted twice. When L1 has replaced blocks, the book goes back to the last one that still stands.
  *
+ * What a pruned L1 node has dropped before it was read is passed over: other members have it, and
+ * `problem` says so.
+ *
  * A registration may come after its payment. Recent blocks are read once more for it: for all new
  * registrations in one go and not more often than `LOOK_BACK_EVERY_MS`, so that a flood of them costs
  * no more than one. Older deposits are found by `claim`.
  */
 
 import type { OutPoint } from '../../src/bitcoin/transaction.ts'
+import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import type { Clock, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1, L1Block } from '../l1/bitcoin-l1.ts'
+import { findL1TransactionProof } from '../l1/proofs.ts'
 import type { DepositBook, ScannedBlock } from './deposit-book.ts'
 import type { Registration, SeenDeposit } from './deposit-records.ts'
 import { scanBlock } from './scan-block.ts'
@@ -34,6 +39,8 @@ export interface DepositWatcher {
   scan(tipHeight: number): Promise<ScanProgress>
   /** Reads earlier blocks for new registrations. Throws what the L1 client throws. */
   lookBack(): Promise<ScanProgress>
+  /** What an operator should know. */
+  problem(): string | undefined
   /** Finds one named deposit to one of these addresses. Throws what the L1 client throws. */
   claim(outPoint: OutPoint, candidates: readonly Registration[]): Promise<ClaimOutcome>
 }
@@ -62,6 +69,7 @@ export function createDepositWatcher(parts: WatcherParts): DepositWatcher {
 class Watcher implements DepositWatcher {
   readonly #parts: WatcherParts
   #lookBack: LookBack | undefined
+  #skipped: { readonly first: number; readonly last: number } | undefined
   #notBeforeMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: WatcherParts) {
@@ -74,9 +82,18 @@ class Watcher implements DepositWatcher {
     return hash === undefined ? undefined : l1.block(hash)
   }
 
-  async #record(found: readonly SeenDeposit[], scanned: ScannedBlock | undefined): Promise<void> {
+  async #record(
+    block: L1Block,
+    found: readonly SeenDeposit[],
+    scanned: ScannedBlock | undefined,
+  ): Promise<void> {
     const { book, log, onSeen } = this.#parts
-    for (const deposit of await book.record(found, scanned)) {
+    const txids = new Set(found.map(({ outPoint }) => outPoint.txid))
+    const proofs = [...txids].flatMap((txid) => findL1TransactionProof(block, txid) ?? [])
+    const usable = proofs.filter(
+      ({ transaction }) => transaction.length <= MAX_L1_TRANSACTION_BYTES,
+    )
+    for (const deposit of await book.record(found, scanned, usable)) {
       const { outPoint, value, l1Height } = deposit
       log.info({ l1Txid: outPoint.txid, valueSats: Number(value), l1Height }, 'deposit seen')
       onSeen(deposit)
@@ -92,15 +109,48 @@ class Watcher implements DepositWatcher {
     const to = Math.min(tipHeight, from + BLOCKS_PER_CALL - 1)
     for (let height = from; height <= to; height++) {
       const block = await this.#blockAt(height)
-      if (block === undefined) return 'stuck'
+      if (block === undefined) {
+        const pruned = await this.#findPruned(height)
+        if (pruned === undefined) return 'stuck'
+        await book.record([], pruned)
+        this.#skip(height)
+        continue
+      }
       const found = scanBlock(block.transactions, height, book.registrations)
-      await this.#record(found, { height, hash: block.hash })
+      await this.#record(block, found, { height, hash: block.hash })
     }
     return to < tipHeight ? 'more' : 'done'
   }
 
+  /**
+   * A node has had every block of its best chain: one that it cannot give any more is pruned, and
+   * waiting for it would be for ever.
+   */
+  async #findPruned(height: number): Promise<ScannedBlock | undefined> {
+    const { l1 } = this.#parts
+    const hash = await l1.blockHashAt(height)
+    if (hash === undefined || (await l1.block(hash)) !== undefined) return undefined
+    const status = await l1.header(hash)
+    return status?.inBestChain === true && status.confirmations > 1 ? { height, hash } : undefined
+  }
+
+  #skip(height: number): void {
+    const first = this.#skipped?.first ?? height
+    this.#skipped = { first, last: height }
+    this.#parts.log.warn({ l1Height: height }, 'L1 pruned a block before it was read for deposits')
+  }
+
+  problem(): string | undefined {
+    if (this.#skipped === undefined) return undefined
+    const { first, last } = this.#skipped
+    return (
+      `L1 had pruned blocks between ${first} and ${last} before this member read them: deposits in ` +
+      'them are minted by other members, or when they are claimed there'
+    )
+  }
+
   async #rewindIfReplaced(tipHeight: number): Promise<void> {
-    const { book, log } = this.#parts
+    const { l1, book, log } = this.#parts
     const cursor = book.cursor()
     if (cursor === undefined) return
     const standing = await this.#lastStanding(cursor.height, tipHeight)
@@ -108,17 +158,26 @@ class Watcher implements DepositWatcher {
     if (standing >= Math.min(cursor.height, tipHeight)) return
     log.warn({ from: cursor.height, to: standing }, 'L1 replaced blocks; reading again')
     await book.rewind(standing)
+    if (book.cursor()?.height === standing) return
+    // Passed over, as said below; without a mark here everything would be read from the beginning.
+    const hash = await l1.blockHashAt(standing)
+    if (hash !== undefined) await book.record([], { height: standing, hash })
   }
 
   /** The highest block read that L1 still has, up to its tip. */
   async #lastStanding(cursorHeight: number, tipHeight: number): Promise<number> {
     const { l1, book, startHeight } = this.#parts
-    let height = Math.min(cursorHeight, tipHeight)
-    for (; height > startHeight; height--) {
+    const top = Math.min(cursorHeight, tipHeight)
+    let unknown = 0
+    for (let height = top; height > startHeight; height--) {
       const read = book.scannedHash(height)
-      if (read === undefined || (await l1.blockHashAt(height)) === read) break
+      if (read !== undefined && (await l1.blockHashAt(height)) === read) return height
+      // Not every block was read: while nobody had registered, they were passed over. Deposits may have
+      // been found there since, so what stands below replaced ones is not known to stand.
+      if (read === undefined) unknown += 1
+      if (read === undefined && (height === top || unknown > LOOK_BACK_BLOCKS)) return height
     }
-    return height
+    return startHeight
   }
 
   async lookBack(): Promise<ScanProgress> {
@@ -131,10 +190,8 @@ class Watcher implements DepositWatcher {
       const block = await this.#blockAt(current.next)
       // What a pruned node lacks cannot be had; `claim` says so to whoever asks.
       if (block === undefined) continue
-      await this.#record(
-        scanBlock(block.transactions, current.next, current.registrations),
-        undefined,
-      )
+      const found = scanBlock(block.transactions, current.next, current.registrations)
+      await this.#record(block, found, undefined)
     }
     if (current.next <= current.last) return 'more'
     await book.lookedBack(current.registrations.keys())
@@ -175,7 +232,7 @@ class Watcher implements DepositWatcher {
       if (match.length === 0) continue
       // A full book is no reason to lose a deposit that somebody names.
       await book.register(registration, 'asked')
-      await this.#record(match, undefined)
+      await this.#record(block, match, undefined)
       return 'found'
     }
     return 'not-found'

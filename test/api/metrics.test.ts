@@ -16,7 +16,7 @@ function samplesIn(text: string): Map<string, number> {
       expect(line).toMatch(new RegExp(`^# TYPE ${metric} (?:gauge|counter)$`))
       continue
     }
-    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="\d+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
+    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="[a-z0-9-]+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
     expect(sample, line).not.toBeNull()
     expect(sample?.[1]).toBe(metric)
     samples.set(`${sample?.[1]}${sample?.[2]}`, Number(sample?.[3]))
@@ -44,5 +44,9 @@ describe('/metrics', () => {
     expect(said('validator_offences_total{validator="1"}')).toBe(0)
     expect(said('validator_offences_total{validator="2"}')).toBe(1)
     expect(said('peg_reserves_satoshis')).toBe(100_000)
+    expect(said('l1_state{state="ok"}')).toBe(1)
+    expect(said('l1_state{state="forked"}')).toBe(0)
+    expect(said('peg_state{state="open"}')).toBe(1)
+    expect(said('peg_state{state="frozen"}')).toBe(0)
   })
 })
