@@ -39,7 +39,7 @@ import { equalBytes } from '../src/primitives/bytes.ts'
 import type { BlockHash, Txid } from '../src/primitives/hashes.ts'
 import { ok, type Rejection, type Result } from '../src/primitives/result.ts'
 import type { Clock, Logger } from '../src/runtime/runtime.ts'
-import { byPlace, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
+import { byPlace, type L1Place, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
 import type { DepositBook } from './deposits/deposit-book.ts'
 import type { SeenDeposit } from './deposits/deposit-records.ts'
 import type { BitcoinL1, L1Block } from './l1/bitcoin-l1.ts'
@@ -212,22 +212,25 @@ class Planner implements L1SectionPlanner {
     const confirmations = await this.#planConfirmations(known, blockAt)
     const frame = { headers, keyEpochs, confirmations, deposits: [] }
     const room = MAX_L1_SECTION_BYTES - SECTION_OVERHEAD_BYTES - encodeL1Section(frame).length
-    const deposits = isClosed ? [] : await this.#planDeposits(known, room, blockAt)
     const { l1Height } = getPegBooks(known)
+    const place = { chainHeight: l1Height, tipHeight: l1TipHeight }
+    const deposits = isClosed ? [] : await this.#planDeposits(known, place, room, blockAt)
     return {
       section: { ...frame, deposits },
-      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, until),
+      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, l1TipHeight),
     }
   }
 
   /** Something waits under headers that this block cannot bring yet. */
-  #hasMoreBelow(view: StateView, until: number): boolean {
+  #hasMoreBelow(view: StateView, l1TipHeight: number): boolean {
     const { params, book, finder } = this.#parts
+    const until = proposableHeight(params, l1TipHeight)
     for (const batch of openBatches(view)) {
       const height = finder.heightOf(transactionId(batch.transaction))
       if (height !== undefined && height <= until) return true
     }
-    return matureGroups(view, params, book.waiting.values(), until).length > 0
+    const place = { chainHeight: until, tipHeight: l1TipHeight }
+    return matureGroups(view, params, book.waiting.values(), place).length > 0
   }
 
   // --- headers ------------------------------------------------------------------------------
@@ -334,15 +337,15 @@ class Planner implements L1SectionPlanner {
 
   async #planDeposits(
     known: StateView,
+    place: L1Place,
     roomBytes: number,
     blockAt: BlockReader,
   ): Promise<readonly DepositProof[]> {
     const { params, book } = this.#parts
-    const { l1Height } = getPegBooks(known)
     const proofs = new Map<Txid, L1TransactionProof>()
     const chosen: SeenDeposit[] = []
     let room = roomBytes
-    for (const group of matureGroups(known, params, book.waiting.values(), l1Height)) {
+    for (const group of matureGroups(known, params, book.waiting.values(), place)) {
       if (chosen.length >= DEPOSITS_PER_BLOCK || room < CLAIM_BYTES) break
       const taken: SeenDeposit[] = []
       const added = new Map<Txid, L1TransactionProof>()

@@ -12,11 +12,11 @@ import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
 import { decodeTransaction, transactionId } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
-import { EMPTY_L1_SECTION, isEmptyL1Section } from '../src/chain/l1-section.ts'
+import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../src/chain/l1-section.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
-import { findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { findClaimHeight, isExpired } from '../src/chain/peg/deposits.ts'
 import { findL1Header } from '../src/chain/peg/l1-headers.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
@@ -272,6 +272,7 @@ class RunningMember implements Member {
     // On another network or branch nothing about L1 is agreed to, whatever it is proved under.
     const { state } = this.#l1View.health()
     if (state === 'wrong-network' || state === 'forked') return 'pending'
+    if (this.#isLate(l1Section)) return 'pending'
     // Everything else in a section is proved under its headers, so only they need an opinion.
     const last = l1Section.headers.at(-1)
     if (last === undefined) return 'valid'
@@ -281,6 +282,16 @@ class RunningMember implements Member {
       if (!isL1Failure(error)) throw error
       return 'pending'
     }
+  }
+
+  /**
+   * The rule counts in the chain's headers. Own L1 is ahead of these, by much after a long stop: a deposit
+   * that is old by its count may be taken back by the recovery keys.
+   */
+  #isLate({ deposits }: L1Section): boolean {
+    const health = this.#l1View.health()
+    if (health.state !== 'ok') return false
+    return deposits.some(({ l1Height }) => isExpired(this.#parts.params, l1Height, health.height))
   }
 
   /** The last header is enough: the rules have linked the others to it, and they are deeper. */

@@ -10,7 +10,12 @@
 import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { extraHeadersFor, findClaimHeight, isRecipient } from '../../src/chain/peg/deposits.ts'
+import {
+  extraHeadersFor,
+  findClaimHeight,
+  isExpired,
+  isRecipient,
+} from '../../src/chain/peg/deposits.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
@@ -25,7 +30,8 @@ import type { Registration, SeenDeposit } from './deposit-records.ts'
 import type { DepositWatcher } from './deposit-watcher.ts'
 import { decodeRegistrationMessage, encodeRegistrationMessage } from './registration-message.ts'
 
-export type DepositStatus = 'seen' | 'confirming' | 'below-minimum' | 'minted'
+/** `expired`: too old to be minted, since the recovery keys could take it back. */
+export type DepositStatus = 'seen' | 'confirming' | 'below-minimum' | 'minted' | 'expired'
 
 export interface DepositReport {
   readonly deposit: SeenDeposit
@@ -116,6 +122,12 @@ class Desk implements DepositDesk {
     }
     if (this.#stopped) return reject('not-synced', 'premature', 'this node is stopping')
     if (!isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
+    const { state } = this.#parts.l1View.health()
+    if (state === 'forked' || state === 'wrong-network') {
+      const detail =
+        'the L1 of this node contradicts the chain: pay nothing now, or ask another node'
+      return reject('peg-frozen', 'premature', detail)
+    }
     const { keyEpochCount } = getPegBooks(view())
     if (keyEpochCount === 0) return reject('peg-closed', 'premature', 'no key has been made yet')
     const registration = this.#addressFor(keyEpochCount - 1, recipient)
@@ -191,7 +203,9 @@ class Desk implements DepositDesk {
     if (!isRecipient(recipient)) return reject('bad-recipient')
     if (findClaimHeight(view(), outPoint) !== undefined) return reject('deposit-already-minted')
     const known = book.waiting.get(outPointKey(outPoint))
-    if (known !== undefined && equalBytes(known.recipient, recipient)) return ok(undefined)
+    if (known !== undefined && equalBytes(known.recipient, recipient)) {
+      return this.#isMintable(outPoint)
+    }
     if (l1View.health().state !== 'ok') {
       return reject('l1-unavailable', 'premature', 'waiting for L1')
     }
@@ -218,7 +232,7 @@ class Desk implements DepositDesk {
     }
     try {
       const outcome = await watcher.claim(outPoint, candidates)
-      if (outcome === 'found') return ok(undefined)
+      if (outcome === 'found') return this.#isMintable(outPoint)
       if (outcome === 'block-unavailable') {
         const detail = 'the L1 node of this member has pruned that block; ask another member'
         return reject('deposit-block-unavailable', 'missing', detail)
@@ -229,6 +243,15 @@ class Desk implements DepositDesk {
     }
     const detail = 'no confirmed unspent output there pays the deposit address of this recipient'
     return reject('deposit-not-found', 'missing', detail)
+  }
+
+  #isMintable(outPoint: OutPoint): Result<void, Rejection> {
+    const { book, params, view } = this.#parts
+    const deposit = book.waiting.get(outPointKey(outPoint))
+    const isTooOld =
+      deposit !== undefined && isExpired(params, deposit.l1Height, getPegBooks(view()).l1Height)
+    const detail = 'too old to be minted: whoever holds the recovery keys can send it back'
+    return isTooOld ? reject('deposit-expired', 'invalid', detail) : ok(undefined)
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -266,10 +289,15 @@ class Desk implements DepositDesk {
     const extra = extraHeadersFor(params, deposit.value, deposit.position)
     const requiredConfirmations = params.peg.l1Depth + 1 + extra
     const health = l1View.health()
-    const tip = health.state === 'ok' ? health.height : deposit.l1Height
+    // Without an answer from L1, as far as the chain itself knows.
+    const tip = health.state === 'ok' ? health.height : getPegBooks(view()).l1Height
     const confirmations = Math.max(0, tip - deposit.l1Height + 1)
     const isDeep = confirmations >= requiredConfirmations
-    const status = this.#statusOf(deposit, mintHeight, isDeep, sums)
+    const isTooOld = isExpired(params, deposit.l1Height, tip)
+    const status =
+      mintHeight === undefined && isTooOld
+        ? ('expired' as const)
+        : this.#statusOf(deposit, mintHeight, isDeep, sums)
     return { deposit, confirmations, requiredConfirmations, mintHeight, status }
   }
 
@@ -290,10 +318,12 @@ class Desk implements DepositDesk {
 
   /** What has not been minted of one address's deposits. */
   #waitingSum({ recipient, script }: SeenDeposit): bigint {
+    const { view, params } = this.#parts
     let sum = 0n
     for (const other of this.#parts.book.depositsOf(recipient)) {
-      const isWaiting = findClaimHeight(this.#parts.view(), other.outPoint) === undefined
-      if (isWaiting && equalBytes(other.script, script)) sum += other.value
+      const isWaiting = findClaimHeight(view(), other.outPoint) === undefined
+      if (!isWaiting || isExpired(params, other.l1Height, getPegBooks(view()).l1Height)) continue
+      if (equalBytes(other.script, script)) sum += other.value
     }
     return sum
   }

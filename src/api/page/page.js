@@ -169,6 +169,7 @@ const DEPOSIT_WORDS = {
   seen: () => 'seen on Bitcoin',
   confirming: (one) => `${one.confirmations} of ${one.requiredConfirmations} confirmations`,
   'below-minimum': () => 'waits for more: below the minimum',
+  expired: () => 'too old to be minted',
   minted: (one) => `arrived in block ${one.mintHeight}`,
 }
 
