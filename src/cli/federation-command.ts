@@ -89,12 +89,13 @@ async function showReserves({ context }: CommandCall): Promise<void> {
       ]),
       '',
       table(
-        ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'IN BATCH'],
+        ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'RECOVERY FROM', 'IN BATCH'],
         coins.map((coin) => [
           `${coin.txid}:${coin.vout}`,
           btc(coin.valueSats),
           String(coin.keyEpoch),
           String(coin.l1Height),
+          String(coin.opensAtL1Height),
           coin.inBatch === null ? '-' : String(coin.inBatch),
         ]),
       ),
