@@ -14,6 +14,7 @@
 import type { OutPoint } from '../../src/bitcoin/transaction.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
+import type { BlockHash } from '../../src/primitives/hashes.ts'
 import type { Clock, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1, L1Block } from '../l1/bitcoin-l1.ts'
 import { findL1TransactionProof } from '../l1/proofs.ts'
@@ -101,23 +102,29 @@ class Watcher implements DepositWatcher {
   }
 
   async scan(tipHeight: number): Promise<ScanProgress> {
-    const { book, startHeight } = this.#parts
+    const { l1, book, startHeight, log } = this.#parts
     await this.#rewindIfReplaced(tipHeight)
     let from = (book.cursor()?.height ?? startHeight) + 1
     // Nobody to look for: later registrations look back themselves.
     if (book.registrations.size === 0) from = Math.max(from, tipHeight)
     const to = Math.min(tipHeight, from + BLOCKS_PER_CALL - 1)
+    let skipped = 0
     for (let height = from; height <= to; height++) {
-      const block = await this.#blockAt(height)
+      const hash = await l1.blockHashAt(height)
+      if (hash === undefined) return 'stuck'
+      const block = await l1.block(hash)
       if (block === undefined) {
-        const pruned = await this.#findPruned(height)
-        if (pruned === undefined) return 'stuck'
-        await book.record([], pruned)
-        this.#skip(height)
+        if (!(await this.#isPruned(hash))) return 'stuck'
+        await book.record([], { height, hash })
+        this.#skipped = { first: this.#skipped?.first ?? height, last: height }
+        skipped += 1
         continue
       }
       const found = scanBlock(block.transactions, height, book.registrations)
       await this.#record(block, found, { height, hash: block.hash })
+    }
+    if (skipped > 0) {
+      log.warn({ from, to, skipped }, 'L1 had pruned blocks before they were read for deposits')
     }
     return to < tipHeight ? 'more' : 'done'
   }
@@ -126,18 +133,9 @@ class Watcher implements DepositWatcher {
    * A node has had every block of its best chain: one that it cannot give any more is pruned, and
    * waiting for it would be for ever.
    */
-  async #findPruned(height: number): Promise<ScannedBlock | undefined> {
-    const { l1 } = this.#parts
-    const hash = await l1.blockHashAt(height)
-    if (hash === undefined || (await l1.block(hash)) !== undefined) return undefined
-    const status = await l1.header(hash)
-    return status?.inBestChain === true && status.confirmations > 1 ? { height, hash } : undefined
-  }
-
-  #skip(height: number): void {
-    const first = this.#skipped?.first ?? height
-    this.#skipped = { first, last: height }
-    this.#parts.log.warn({ l1Height: height }, 'L1 pruned a block before it was read for deposits')
+  async #isPruned(hash: BlockHash): Promise<boolean> {
+    const status = await this.#parts.l1.header(hash)
+    return status?.inBestChain === true && status.confirmations > 1
   }
 
   problem(): string | undefined {
