@@ -67,7 +67,7 @@ export interface PlannerParts {
   /** The present state; its view moves on with it. */
   readonly state: () => ChainState
   readonly l1: BitcoinL1
-  readonly book: Pick<DepositBook, 'waiting' | 'revision' | 'findProof' | 'misplaced'>
+  readonly book: Pick<DepositBook, 'ripe' | 'revision' | 'findProof' | 'misplaced'>
   readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
@@ -230,7 +230,7 @@ class Planner implements L1SectionPlanner {
       if (height !== undefined && height <= until) return true
     }
     const place = { chainHeight: until, tipHeight: l1TipHeight }
-    return matureGroups(view, params, book.waiting.values(), place).length > 0
+    return matureGroups(view, params, book.ripe(), place).length > 0
   }
 
   // --- headers ------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ class Planner implements L1SectionPlanner {
     const proofs = new Map<Txid, L1TransactionProof>()
     const chosen: SeenDeposit[] = []
     let room = roomBytes
-    for (const group of matureGroups(known, params, book.waiting.values(), place)) {
+    for (const group of matureGroups(known, params, book.ripe(), place)) {
       if (chosen.length >= DEPOSITS_PER_BLOCK || room < CLAIM_BYTES) break
       const taken: SeenDeposit[] = []
       const added = new Map<Txid, L1TransactionProof>()

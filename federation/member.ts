@@ -97,6 +97,7 @@ export async function openMember(parts: MemberParts): Promise<Member> {
   const { view } = parts.state()
   const book = await openDepositBook(store, {
     isMinted: (outPoint) => findClaimHeight(view, outPoint) !== undefined,
+    minDepositSats: params.peg.minDepositSats,
   })
   const signed = await openSignedBatches({ store, l1, clock: runtime.clock, log })
   const { recovered } = signingJournal

@@ -41,6 +41,7 @@ import {
   type StoredRegistration,
   scannedKey,
 } from './deposit-records.ts'
+import { WaitingDeposits } from './waiting-deposits.ts'
 
 export interface ScannedBlock {
   readonly height: number
@@ -50,7 +51,7 @@ export interface ScannedBlock {
 export interface DepositBookLimits {
   /** About 400 bytes each in memory. */
   readonly registrationsMax: number
-  /** Deposits not yet minted, about 500 bytes each. Every one costs its sender an L1 output. */
+  /** Deposits not yet minted, about 700 bytes each; the smallest make room for larger ones. */
   readonly waitingMax: number
   /** Minted deposits that are still shown from here. */
   readonly mintedMax: number
@@ -60,7 +61,7 @@ export interface DepositBookLimits {
 
 export const DEPOSIT_BOOK_LIMITS: DepositBookLimits = {
   registrationsMax: 200_000,
-  waitingMax: 200_000,
+  waitingMax: 50_000,
   mintedMax: 10_000,
   scannedMax: 2_016,
 }
@@ -69,6 +70,8 @@ export interface DepositBookOptions {
   /** Does the chain hold this deposit's mint? Asked at opening. */
   readonly isMinted: (outPoint: OutPoint) => boolean
   readonly limits?: DepositBookLimits
+  /** Below it an address is not minted to, and has not paid for its place here. @default 0 */
+  readonly minDepositSats?: bigint
 }
 
 export interface DepositBook {
@@ -76,6 +79,8 @@ export interface DepositBook {
   readonly registrations: ReadonlyMap<string, Registration>
   /** Seen and not minted, by outpoint. */
   readonly waiting: ReadonlyMap<string, SeenDeposit>
+  /** Of those that wait, the ones whose address has reached the minimum. */
+  ripe(): Iterable<SeenDeposit>
   /** Newest of the minted, by outpoint; oldest first. */
   readonly minted: ReadonlyMap<string, SeenDeposit>
   /** Grows with every change of deposits. */
@@ -91,7 +96,7 @@ export interface DepositBook {
     origin: RegistrationOrigin,
   ): Promise<'added' | 'known' | 'full'>
   /** Registrations for which earlier blocks are still to be read, oldest first. */
-  awaitingLookBack(): readonly Registration[]
+  awaitingLookBack(): readonly StoredRegistration[]
   lookedBack(scripts: Iterable<string>): Promise<void>
   /**
    * Adds what a block holds and, when it was the next one, that it has been read. Returns the new.
@@ -117,14 +122,15 @@ export async function openDepositBook(
   store: KeyValueStore,
   options: DepositBookOptions,
 ): Promise<DepositBook> {
-  const book = new Book(store, options.limits ?? DEPOSIT_BOOK_LIMITS)
+  const limits = options.limits ?? DEPOSIT_BOOK_LIMITS
+  const book = new Book(store, limits, options.minDepositSats ?? 0n)
   await book.load(options.isMinted)
   return book
 }
 
 class Book implements DepositBook {
   readonly registrations = new Map<string, StoredRegistration>()
-  readonly waiting = new Map<string, SeenDeposit>()
+  readonly waiting: ReadonlyMap<string, SeenDeposit>
   readonly minted = new Map<string, SeenDeposit>()
   readonly #store: KeyValueStore
   readonly #limits: DepositBookLimits
@@ -132,16 +138,19 @@ class Book implements DepositBook {
   readonly #unpaid = { heard: new Set<string>(), asked: new Set<string>() }
   readonly #awaiting = new Map<string, StoredRegistration>()
   readonly #byRecipient = new Map<string, Set<string>>()
-  /** How many deposits of an L1 transaction wait. */
-  readonly #waitingOf = new Map<Txid, number>()
+  readonly #waiting: WaitingDeposits
+  readonly #minimum: bigint
   readonly #scanned = new Map<number, BlockHash>()
   #cursor: ScannedBlock | undefined
   #sequence = 0
   #revision = 0
 
-  constructor(store: KeyValueStore, limits: DepositBookLimits) {
+  constructor(store: KeyValueStore, limits: DepositBookLimits, minimum: bigint) {
     this.#store = store
     this.#limits = limits
+    this.#minimum = minimum
+    this.#waiting = new WaitingDeposits(minimum)
+    this.waiting = this.#waiting.all
   }
 
   async load(isMinted: (outPoint: OutPoint) => boolean): Promise<void> {
@@ -157,11 +166,11 @@ class Book implements DepositBook {
       deposits.push(decodeDeposit(value))
     }
     for (const deposit of deposits.toSorted((a, b) => a.l1Height - b.l1Height)) {
-      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? this.minted : this.waiting)
+      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? 'minted' : 'waiting')
     }
     // Minted while this was closed, or not written down in time.
     const stale = [...this.minted.values()].flatMap(({ outPoint: { txid } }) =>
-      this.#waitingOf.has(txid) ? [] : [{ kind: 'delete' as const, key: proofKey(txid) }],
+      this.#waiting.isWanted(txid) ? [] : [{ kind: 'delete' as const, key: proofKey(txid) }],
     )
     if (stale.length > 0) await this.#store.write(stale, { sync: false })
     for await (const [key, value] of this.#store.range(...rowRange(ROW.scanned))) {
@@ -208,7 +217,13 @@ class Book implements DepositBook {
       if (evicted === undefined) return 'full'
       rows.push({ kind: 'delete', key: registrationKey(evicted.script) })
     }
-    const stored = { ...registration, sequence: this.#sequence, origin, lookedBack: false }
+    const stored = {
+      ...registration,
+      sequence: this.#sequence,
+      origin,
+      lookedBack: false,
+      fromHeight: this.#cursor?.height ?? 0,
+    }
     this.#addRegistration(stored)
     rows.push(registrationRow(stored))
     await this.#store.write(rows, { sync: true })
@@ -236,7 +251,7 @@ class Book implements DepositBook {
     return registration
   }
 
-  awaitingLookBack(): readonly Registration[] {
+  awaitingLookBack(): readonly StoredRegistration[] {
     return [...this.#awaiting.values()]
   }
 
@@ -266,14 +281,19 @@ class Book implements DepositBook {
       const key = outPointKey(deposit.outPoint)
       if (this.minted.has(key)) continue
       const isNew = !this.waiting.has(key)
-      if (isNew && this.waiting.size >= this.#limits.waitingMax) continue
+      if (isNew && this.waiting.size >= this.#limits.waitingMax) {
+        // Dust must not keep others out. What is dropped can be claimed again.
+        const dropped = this.#waiting.smallestBelow(deposit.value)
+        if (dropped.length === 0) continue
+        rows.push(...dropped.flatMap((each) => this.#forgetDeposit(each)))
+      }
       if (isNew) fresh.push(deposit)
-      this.#addDeposit(deposit, this.waiting)
+      this.#addDeposit(deposit, 'waiting')
       rows.push({ kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) })
     }
     for (const proof of proofs) {
       const txid = transactionId(decodeTransaction(proof.transaction))
-      if (!this.#waitingOf.has(txid)) continue
+      if (!this.#waiting.isWanted(txid)) continue
       rows.push({ kind: 'put', key: proofKey(txid), value: encodeProof(proof) })
     }
     if (scanned !== undefined) rows.push(...this.#addScanned(scanned))
@@ -294,7 +314,11 @@ class Book implements DepositBook {
     const script = bytesToHex(deposit.script)
     const registration = this.registrations.get(script)
     if (registration !== undefined) {
-      const again = { ...registration, lookedBack: false }
+      const again = {
+        ...registration,
+        lookedBack: false,
+        fromHeight: this.#cursor?.height ?? 0,
+      }
       this.registrations.set(script, again)
       this.#awaiting.set(script, again)
       rows.push(registrationRow(again))
@@ -302,30 +326,29 @@ class Book implements DepositBook {
     await this.#store.write(rows, { sync: false })
   }
 
-  #addDeposit(deposit: SeenDeposit, to: Map<string, SeenDeposit>): void {
+  #addDeposit(deposit: SeenDeposit, to: 'waiting' | 'minted'): void {
     const key = outPointKey(deposit.outPoint)
-    if (to === this.waiting && !to.has(key)) this.#countWaiting(deposit.outPoint.txid, 1)
-    to.set(key, deposit)
+    if (to === 'waiting') this.#waiting.put(deposit)
+    else this.minted.set(key, deposit)
     const recipient = bytesToHex(deposit.recipient)
     const keys = this.#byRecipient.get(recipient) ?? new Set()
     this.#byRecipient.set(recipient, keys.add(key))
-    const script = bytesToHex(deposit.script)
-    this.#unpaid.heard.delete(script)
-    this.#unpaid.asked.delete(script)
+    if (deposit.value >= this.#minimum) {
+      const script = bytesToHex(deposit.script)
+      this.#unpaid.heard.delete(script)
+      this.#unpaid.asked.delete(script)
+    }
     this.#revision += 1
   }
 
-  #countWaiting(txid: Txid, change: 1 | -1): void {
-    const count = (this.#waitingOf.get(txid) ?? 0) + change
-    if (count === 0) this.#waitingOf.delete(txid)
-    else this.#waitingOf.set(txid, count)
+  ripe(): Iterable<SeenDeposit> {
+    return this.#waiting.ripe()
   }
 
   /** Rows to delete: the proof has no more use when no deposit of its transaction waits. */
   #stopWaiting({ outPoint }: SeenDeposit): Write[] {
-    if (!this.waiting.delete(outPointKey(outPoint))) return []
-    this.#countWaiting(outPoint.txid, -1)
-    if (this.#waitingOf.has(outPoint.txid)) return []
+    if (!this.#waiting.delete(outPointKey(outPoint))) return []
+    if (this.#waiting.isWanted(outPoint.txid)) return []
     return [{ kind: 'delete', key: proofKey(outPoint.txid) }]
   }
 

@@ -67,6 +67,8 @@ export interface DeskParts {
 
 /** An address costs several milliseconds of curve arithmetic, so these are counted before. */
 const HEARD_PER_PEER_AND_MINUTE = 120
+/** Of addresses that have been paid; leaves room for those that are asked for. */
+const TOLD_PER_MINUTE = HEARD_PER_PEER_AND_MINUTE / 2
 /** Of all peers together. */
 const HEARD_PER_MINUTE = 600
 /** Through this node's own API; addresses given lately are remembered and free. */
@@ -86,6 +88,7 @@ class Desk implements DepositDesk {
   readonly #heard: Allowance
   readonly #asked: Allowance
   readonly #claimed: Allowance
+  readonly #told: Allowance
   /** Addresses given lately, by epoch and recipient; the oldest go first. */
   readonly #given = new Map<string, Registration>()
   readonly #work = new Set<Promise<unknown>>()
@@ -101,6 +104,7 @@ class Desk implements DepositDesk {
     this.#heard = createAllowance(clock, HEARD_PER_MINUTE)
     this.#asked = createAllowance(clock, ASKED_PER_MINUTE)
     this.#claimed = createAllowance(clock, CLAIMS_PER_MINUTE)
+    this.#told = createAllowance(clock, TOLD_PER_MINUTE)
     parts.network.onGossip('federation', (from, payload) => this.#judge(from, payload))
   }
 
@@ -164,7 +168,9 @@ class Desk implements DepositDesk {
   }
 
   tellOthers({ keyEpoch, recipient, script }: SeenDeposit): void {
-    if (!this.#stopped) void this.#track(this.#publish({ keyEpoch, recipient, script }))
+    // Others listen to no more of one node, so that a flood of payments would waste their patience.
+    if (this.#stopped || !this.#told.take('all')) return
+    void this.#track(this.#publish({ keyEpoch, recipient, script }))
   }
 
   #judge(from: PeerId, payload: Uint8Array): GossipVerdict {
@@ -233,6 +239,9 @@ class Desk implements DepositDesk {
     try {
       const outcome = await watcher.claim(outPoint, candidates)
       if (outcome === 'found') return this.#isMintable(outPoint)
+      if (outcome === 'full') {
+        return reject('busy', 'premature', 'too many deposits wait, all of them larger; try again')
+      }
       if (outcome === 'block-unavailable') {
         const detail = 'the L1 node of this member has pruned that block; ask another member'
         return reject('deposit-block-unavailable', 'missing', detail)

@@ -43,6 +43,8 @@ export interface StoredRegistration extends Registration {
   readonly origin: RegistrationOrigin
   /** False while blocks before the registration are still to be read for it. */
   readonly lookedBack: boolean
+  /** The last block that had been read when it came; 0 = none. */
+  readonly fromHeight: number
 }
 
 export const ROW = {
@@ -71,6 +73,7 @@ export function encodeRegistration(registration: StoredRegistration): Uint8Array
       .safeU64(registration.sequence)
       .bool(registration.origin === 'asked')
       .bool(registration.lookedBack)
+      .u32(registration.fromHeight)
       .u32(registration.keyEpoch)
       .varBytes(registration.recipient)
       .varBytes(registration.script)
@@ -83,6 +86,7 @@ export function decodeRegistration(bytes: Uint8Array): StoredRegistration {
     sequence: reader.safeU64(),
     origin: reader.bool() ? ('asked' as const) : ('heard' as const),
     lookedBack: reader.bool(),
+    fromHeight: reader.u32(),
     keyEpoch: reader.u32(),
     recipient: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
     script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),

@@ -11,7 +11,7 @@
  * no more than one. Older deposits are found by `claim`.
  */
 
-import type { OutPoint } from '../../src/bitcoin/transaction.ts'
+import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import type { BlockHash } from '../../src/primitives/hashes.ts'
@@ -24,6 +24,8 @@ import { scanBlock } from './scan-block.ts'
 
 /** A registration that comes after its payment is still found when the payment is this recent. */
 export const LOOK_BACK_BLOCKS = 144
+/** Blocks that may have been read since the registration came. */
+const LOOK_BACK_LATE_MAX = 2_016
 const LOOK_BACK_EVERY_MS = 30_000
 /** Blocks read per call, so that a long catch-up yields to other work. */
 const BLOCKS_PER_CALL = 50
@@ -33,7 +35,8 @@ const CLAIM_TRIES = 4
 /** `more`: call again soon. `stuck`: L1 lacks a block, or moves; call again later. */
 export type ScanProgress = 'done' | 'more' | 'stuck'
 
-export type ClaimOutcome = 'found' | 'not-found' | 'block-unavailable'
+/** `full`: found, and no place for one that small. */
+export type ClaimOutcome = 'found' | 'not-found' | 'block-unavailable' | 'full'
 
 export interface DepositWatcher {
   /** Reads on up to `tipHeight`. Throws what the L1 client throws. */
@@ -204,9 +207,13 @@ class Watcher implements DepositWatcher {
     if (cursor === undefined || clock.monotonicMs() < this.#notBeforeMs) return undefined
     const awaiting = book.awaitingLookBack()
     if (awaiting.length === 0) return undefined
+    // It may have come long before this: a stop in between must not cost it its past.
+    let from = cursor.height
+    for (const { fromHeight } of awaiting) if (fromHeight > 0) from = Math.min(from, fromHeight)
+    from = Math.max(from, cursor.height - LOOK_BACK_LATE_MAX)
     return {
       registrations: new Map(awaiting.map((one) => [bytesToHex(one.script), one])),
-      next: Math.max(startHeight + 1, cursor.height - LOOK_BACK_BLOCKS + 1),
+      next: Math.max(startHeight + 1, from - LOOK_BACK_BLOCKS + 1),
       last: cursor.height,
     }
   }
@@ -231,7 +238,8 @@ class Watcher implements DepositWatcher {
       // A full book is no reason to lose a deposit that somebody names.
       await book.register(registration, 'asked')
       await this.#record(block, match, undefined)
-      return 'found'
+      const key = outPointKey(outPoint)
+      return book.waiting.has(key) || book.minted.has(key) ? 'found' : 'full'
     }
     return 'not-found'
   }

@@ -218,9 +218,10 @@ describe.skipIf(bitcoindPath === undefined)('every form, over a pruned bitcoind'
       await expectReservesOnL1(devnet)
       for (const { client, index } of devnet.validators) {
         const { deposits } = await client.deposits(patient)
-        expect(deposits.map(({ valueSats }) => valueSats).toSorted(), `validator ${index}`).toEqual(
-          [5_000n, 6_000n],
-        )
+        expect(
+          deposits.map(({ valueSats }) => Number(valueSats)).toSorted((a, b) => a - b),
+          `validator ${index}`,
+        ).toEqual([5_000, 6_000])
       }
     },
     TEST_TIMEOUT_MS,
@@ -247,12 +248,11 @@ describe.skipIf(bitcoindPath === undefined)('every form, over a pruned bitcoind'
 
 /** One payee for each form that a release can pay. */
 function everyForm(): readonly { readonly script: Uint8Array; readonly address: string }[] {
-  const hash = (name: string): Uint8Array => hash160(utf8(name))
   const key = hexToBytes(xOnlyPublicKey(sha256(utf8('P2TR payee'))))
   const scripts = [
-    p2pkhScript(hash('P2PKH payee')),
-    p2shScript(hash('P2SH payee')),
-    p2wpkhScript(hash('P2WPKH payee')),
+    p2pkhScript(hash160(utf8('P2PKH payee'))),
+    p2shScript(hash160(utf8('P2SH payee'))),
+    p2wpkhScript(hash160(utf8('P2WPKH payee'))),
     p2wshScript(sha256(utf8('P2WSH payee'))),
     p2trScript(key),
   ]

@@ -272,6 +272,20 @@ describe('the deposit watcher', () => {
     expect(book.awaitingLookBack()).toEqual([])
   })
 
+  it('looks back from where it was when it was told, however long it then was stopped', async () => {
+    const { world, book, reported, catchUp } = await watching()
+    await world.pay({ value: 20_000n, script: world.registration(alice).script })
+    await world.mine(LOOK_BACK_BLOCKS - 1)
+    await catchUp()
+    await book.register(world.registration(alice), 'heard')
+    // It ended before it looked back, and the chain of L1 went on.
+    await world.mine(200)
+    const again = watcherOf(world, await world.openBook(), reported)
+    while ((await again.scan(world.l1Tip.height)) === 'more');
+    while ((await again.lookBack()) === 'more');
+    expect(values(reported)).toEqual([20_000])
+  })
+
   it('reads the past once for a thousand registrations, and not at once again', async () => {
     const { world, book, watcher, reported, catchUp } = await watching()
     await world.pay({ value: 20_000n, script: world.registration(alice).script })
