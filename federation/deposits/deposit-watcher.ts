@@ -144,6 +144,8 @@ class Watcher implements DepositWatcher {
   problem(): string | undefined {
     if (this.#skipped === undefined) return undefined
     const { first, last } = this.#skipped
+    // It cannot be mended: told for two days of L1, then only the log knows.
+    if ((this.#parts.book.cursor()?.height ?? last) - last > 2 * LOOK_BACK_BLOCKS) return undefined
     return (
       `L1 had pruned blocks between ${first} and ${last} before this member read them: deposits in ` +
       'them are minted by other members, or when they are claimed there'

@@ -148,6 +148,9 @@ describe('the deposit watcher', () => {
     const calls = world.l1.blocksRead
     await catchUp()
     expect(world.l1.blocksRead).toBe(calls)
+    await world.mine(2 * LOOK_BACK_BLOCKS)
+    await catchUp()
+    expect(watcher.problem()).toBeUndefined()
   })
 
   it('keeps the proof of what it sees until that is minted', async () => {
