@@ -44,6 +44,8 @@ describe('/metrics', () => {
     expect(said('validator_offences_total{validator="1"}')).toBe(0)
     expect(said('validator_offences_total{validator="2"}')).toBe(1)
     expect(said('peg_reserves_satoshis')).toBe(100_000)
+    expect(said('peg_recovery_opens_l1_height')).toBe(4_440)
+    expect(said('peg_recovery_blocks_left')).toBe(4_309)
     expect(said('l1_state{state="ok"}')).toBe(1)
     expect(said('l1_state{state="forked"}')).toBe(0)
     expect(said('peg_state{state="open"}')).toBe(1)
