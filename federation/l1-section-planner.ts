@@ -39,7 +39,7 @@ import { equalBytes } from '../src/primitives/bytes.ts'
 import type { BlockHash, Txid } from '../src/primitives/hashes.ts'
 import { ok, type Rejection, type Result } from '../src/primitives/result.ts'
 import type { Clock, Logger } from '../src/runtime/runtime.ts'
-import { byPlace, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
+import { byPlace, type L1Place, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
 import type { DepositBook } from './deposits/deposit-book.ts'
 import type { SeenDeposit } from './deposits/deposit-records.ts'
 import type { BitcoinL1, L1Block } from './l1/bitcoin-l1.ts'
@@ -67,7 +67,7 @@ export interface PlannerParts {
   /** The present state; its view moves on with it. */
   readonly state: () => ChainState
   readonly l1: BitcoinL1
-  readonly book: Pick<DepositBook, 'waiting' | 'revision'>
+  readonly book: Pick<DepositBook, 'ripe' | 'revision' | 'findProof' | 'misplaced'>
   readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
@@ -113,8 +113,8 @@ class Planner implements L1SectionPlanner {
   readonly #parts: PlannerParts
   /** The header that follows a hash, as own L1 has it. */
   #nextHeaders = new Map<BlockHash, Uint8Array>()
-  /** Proofs of the last plan, by txid and block; undefined: it is not in that block, or unusable. */
-  #proofs = new Map<string, L1TransactionProof | undefined>()
+  /** Proofs of the last plan, by txid and block. */
+  #proofs = new Map<string, FoundProof>()
   #proofsUnder: BlockHash | undefined
   #prepared: Prepared | undefined
   #preparing: Promise<void> = Promise.resolve()
@@ -212,22 +212,25 @@ class Planner implements L1SectionPlanner {
     const confirmations = await this.#planConfirmations(known, blockAt)
     const frame = { headers, keyEpochs, confirmations, deposits: [] }
     const room = MAX_L1_SECTION_BYTES - SECTION_OVERHEAD_BYTES - encodeL1Section(frame).length
-    const deposits = isClosed ? [] : await this.#planDeposits(known, room, blockAt)
     const { l1Height } = getPegBooks(known)
+    const place = { chainHeight: l1Height, tipHeight: l1TipHeight }
+    const deposits = isClosed ? [] : await this.#planDeposits(known, place, room, blockAt)
     return {
       section: { ...frame, deposits },
-      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, until),
+      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, l1TipHeight),
     }
   }
 
   /** Something waits under headers that this block cannot bring yet. */
-  #hasMoreBelow(view: StateView, until: number): boolean {
+  #hasMoreBelow(view: StateView, l1TipHeight: number): boolean {
     const { params, book, finder } = this.#parts
+    const until = proposableHeight(params, l1TipHeight)
     for (const batch of openBatches(view)) {
       const height = finder.heightOf(transactionId(batch.transaction))
       if (height !== undefined && height <= until) return true
     }
-    return matureGroups(view, params, book.waiting.values(), until).length > 0
+    const place = { chainHeight: until, tipHeight: l1TipHeight }
+    return matureGroups(view, params, book.ripe(), place).length > 0
   }
 
   // --- headers ------------------------------------------------------------------------------
@@ -282,21 +285,37 @@ class Planner implements L1SectionPlanner {
     txid: Txid,
     height: number,
     blockAt: BlockReader,
-  ): Promise<L1TransactionProof | undefined> {
+  ): Promise<FoundProof> {
     const key = `${txid} ${height}`
-    if (this.#proofs.has(key)) return this.#proofs.get(key)
-    const block = await blockAt(height)
-    const found = block === undefined ? undefined : findL1TransactionProof(block, txid)
-    const isUsable =
-      found !== undefined &&
-      found.transaction.length <= MAX_L1_TRANSACTION_BYTES &&
-      checkL1Proof(known, found).ok
-    const proof = isUsable ? found : undefined
-    if (proof === undefined) {
-      this.#parts.log.warn({ l1Txid: txid, l1Height: height }, 'cannot be proved under this header')
+    const before = this.#proofs.get(key)
+    if (before !== undefined) return before
+    // Kept since the deposit was seen: a pruned L1 node has no block to make it of any more.
+    const kept = this.#parts.book.findProof(txid, height)
+    const proof =
+      kept !== undefined && checkL1Proof(known, kept).ok
+        ? kept
+        : await this.#proveAnew(known, txid, height, blockAt)
+    if (typeof proof === 'string') {
+      const data = { l1Txid: txid, l1Height: height, reason: proof }
+      this.#parts.log.warn(data, 'cannot be proved under this header')
     }
     this.#proofs.set(key, proof)
     return proof
+  }
+
+  async #proveAnew(
+    known: StateView,
+    txid: Txid,
+    height: number,
+    blockAt: BlockReader,
+  ): Promise<FoundProof> {
+    const block = await blockAt(height)
+    if (block === undefined) return 'no-block'
+    const found = findL1TransactionProof(block, txid)
+    if (found === undefined) return 'not-there'
+    const isUsable =
+      found.transaction.length <= MAX_L1_TRANSACTION_BYTES && checkL1Proof(known, found).ok
+    return isUsable ? found : 'unusable'
   }
 
   async #planConfirmations(
@@ -311,22 +330,22 @@ class Planner implements L1SectionPlanner {
       const height = this.#parts.finder.heightOf(txid)
       if (height === undefined || height > l1Height) continue
       const proof = await this.#prove(known, txid, height, blockAt)
-      if (proof !== undefined) proofs.push(proof)
+      if (typeof proof !== 'string') proofs.push(proof)
     }
     return proofs
   }
 
   async #planDeposits(
     known: StateView,
+    place: L1Place,
     roomBytes: number,
     blockAt: BlockReader,
   ): Promise<readonly DepositProof[]> {
     const { params, book } = this.#parts
-    const { l1Height } = getPegBooks(known)
     const proofs = new Map<Txid, L1TransactionProof>()
     const chosen: SeenDeposit[] = []
     let room = roomBytes
-    for (const group of matureGroups(known, params, book.waiting.values(), l1Height)) {
+    for (const group of matureGroups(known, params, book.ripe(), place)) {
       if (chosen.length >= DEPOSITS_PER_BLOCK || room < CLAIM_BYTES) break
       const taken: SeenDeposit[] = []
       const added = new Map<Txid, L1TransactionProof>()
@@ -336,7 +355,8 @@ class Planner implements L1SectionPlanner {
         if (!this.#paysRecipient(known, deposit)) continue
         const { txid } = deposit.outPoint
         const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
-        if (proof === undefined) continue
+        if (proof === 'not-there') await book.misplaced(deposit.outPoint)
+        if (typeof proof === 'string') continue
         const isShared = proofs.has(txid) || added.has(txid)
         const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
         if (bytes + cost > room) continue
@@ -379,6 +399,9 @@ class Planner implements L1SectionPlanner {
     return EMPTY_L1_SECTION
   }
 }
+
+/** Or why there is none: `not-there` for ever, since the header is final; `no-block` for now. */
+type FoundProof = L1TransactionProof | 'no-block' | 'not-there' | 'unusable'
 
 type BlockReader = (height: number) => Promise<L1Block | undefined>
 

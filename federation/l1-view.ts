@@ -10,9 +10,11 @@ import type { Runtime } from '../src/runtime/runtime.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { L1UnavailableError, L1WrongNetworkError } from './l1/l1-error.ts'
 
-export interface L1Anchor {
-  readonly height: number
-  readonly hash: BlockHash
+/** The chain's own L1 headers. */
+export interface ChainHeaders {
+  readonly last: () => { readonly height: number; readonly hash: BlockHash }
+  /** Undefined above the last, and below the checkpoint. */
+  readonly hashAt: (height: number) => BlockHash | undefined
 }
 
 export type L1Health =
@@ -35,15 +37,14 @@ export interface L1View {
 const POLL_MS = 250
 const POLL_WHILE_DOWN_MS = 1_000
 
-/** `anchor`: the last L1 header in the chain. */
-export function createL1View(l1: BitcoinL1, runtime: Runtime, anchor: () => L1Anchor): L1View {
-  return new View(l1, runtime, anchor)
+export function createL1View(l1: BitcoinL1, runtime: Runtime, headers: ChainHeaders): L1View {
+  return new View(l1, runtime, headers)
 }
 
 class View implements L1View {
   readonly #l1: BitcoinL1
   readonly #runtime: Runtime
-  readonly #anchor: () => L1Anchor
+  readonly #headers: ChainHeaders
   readonly #handlers: (() => void)[] = []
   #health: L1Health = { state: 'down', message: 'not asked yet' }
   #networkChecked = false
@@ -51,10 +52,10 @@ class View implements L1View {
   #looking: Promise<void> = Promise.resolve()
   #cancel = (): void => undefined
 
-  constructor(l1: BitcoinL1, runtime: Runtime, anchor: () => L1Anchor) {
+  constructor(l1: BitcoinL1, runtime: Runtime, headers: ChainHeaders) {
     this.#l1 = l1
     this.#runtime = runtime
-    this.#anchor = anchor
+    this.#headers = headers
   }
 
   health(): L1Health {
@@ -80,9 +81,14 @@ class View implements L1View {
       if (!this.#networkChecked) await this.#l1.checkNetwork()
       this.#networkChecked = true
       const tip = await this.#l1.tip()
-      const { height, hash } = this.#anchor()
-      // The chain's own headers come from a quorum's nodes: one that lacks them is still syncing.
+      const { height, hash } = this.#headers.last()
+      // The chain's own headers come from a quorum's nodes: one that lacks them is still syncing,
+      // unless what it has instead is another branch, be it shorter.
       if (tip.height < height) {
+        const expected = this.#headers.hashAt(tip.height)
+        if (expected !== undefined && expected !== tip.hash) {
+          return { state: 'forked', message: forked(tip.height) }
+        }
         return { state: 'behind', message: `at ${tip.height}, the chain knows ${height}` }
       }
       const there = await this.#l1.blockHashAt(height)

@@ -12,11 +12,12 @@ import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
 import { decodeTransaction, transactionId } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
-import { EMPTY_L1_SECTION, isEmptyL1Section } from '../src/chain/l1-section.ts'
+import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../src/chain/l1-section.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
-import { findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { findClaimHeight, isExpired } from '../src/chain/peg/deposits.ts'
+import { findL1Header } from '../src/chain/peg/l1-headers.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
 import type {
@@ -104,6 +105,7 @@ export async function openMember(parts: MemberParts): Promise<Member> {
   const { view } = parts.state()
   const book = await openDepositBook(store, {
     isMinted: (outPoint) => findClaimHeight(view, outPoint) !== undefined,
+    minDepositSats: params.peg.minDepositSats,
   })
   const signed = await openSignedBatches({ store, l1, clock: runtime.clock, log })
   const { recovered } = signingJournal
@@ -145,9 +147,15 @@ class RunningMember implements Member {
     const { clock } = runtime
     const log = runtime.log.child({ part: 'member' })
     const { book } = opened
-    this.#l1View = createL1View(l1, runtime, () => {
-      const { l1Height, l1Hash } = getPegBooks(state().view)
-      return { height: l1Height, hash: l1Hash }
+    this.#l1View = createL1View(l1, runtime, {
+      last: () => {
+        const { l1Height, l1Hash } = getPegBooks(state().view)
+        return { height: l1Height, hash: l1Hash }
+      },
+      hashAt: (height) => {
+        const header = findL1Header(state().view, height)
+        return header === undefined ? undefined : headerHash(header)
+      },
     })
     this.#finder = createConfirmationFinder(l1)
     this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
@@ -220,6 +228,8 @@ class RunningMember implements Member {
     const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
     const keyProblem = ceremony.problem()
     if (keyProblem !== undefined) problems.push(keyProblem)
+    const unread = this.#watcher.problem()
+    if (unread !== undefined) problems.push(unread)
     problems.push(...(this.#signer?.problems() ?? []))
     for (const batch of openBatches(state().view)) {
       const refusal = this.#opened.signed.refusal(batch)
@@ -275,6 +285,7 @@ class RunningMember implements Member {
     // On another network or branch nothing about L1 is agreed to, whatever it is proved under.
     const { state } = this.#l1View.health()
     if (state === 'wrong-network' || state === 'forked') return 'pending'
+    if (this.#isLate(l1Section)) return 'pending'
     // Everything else in a section is proved under its headers, so only they need an opinion.
     const last = l1Section.headers.at(-1)
     if (last === undefined) return 'valid'
@@ -284,6 +295,16 @@ class RunningMember implements Member {
       if (!isL1Failure(error)) throw error
       return 'pending'
     }
+  }
+
+  /**
+   * The rule counts in the chain's headers. Own L1 is ahead of these, by much after a long stop: a deposit
+   * that is old by its count may be taken back by the recovery keys.
+   */
+  #isLate({ deposits }: L1Section): boolean {
+    const health = this.#l1View.health()
+    if (health.state !== 'ok') return false
+    return deposits.some(({ l1Height }) => isExpired(this.#parts.params, l1Height, health.height))
   }
 
   /** The last header is enough: the rules have linked the others to it, and they are deeper. */

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { decodeHeader, verifyProofOfWork } from '../src/bitcoin/header.ts'
 import type { ChainParams } from '../src/chain/params.ts'
+import { mintWindow } from '../src/chain/peg/deposits.ts'
 import { RETARGET_INTERVAL } from '../src/chain/peg/l1-headers.ts'
 import { hexToBytes, utf8 } from '../src/primitives/bytes.ts'
 import { type Hash32, hash32FromBytes, toXOnlyKey } from '../src/primitives/hashes.ts'
@@ -113,7 +114,7 @@ function checkPeg(peg: Genesis['peg']): void {
   )
   const deepest = Math.max(0, ...peg.depositTiers.map((tier) => tier.extraHeaders)) + peg.l1Depth
   refuse(
-    recovery.delayBlocks <= deepest,
+    mintWindow(recovery) <= deepest,
     'peg.recovery.delayBlocks: the recovery keys could take a deposit back before it is minted',
   )
   refuse(feeRateFloor > feeRateCeiling, 'peg.feeRateFloor: above feeRateCeiling')

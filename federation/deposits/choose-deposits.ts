@@ -5,7 +5,7 @@
  */
 
 import type { ChainParams } from '../../src/chain/params.ts'
-import { extraHeadersFor, findClaimHeight } from '../../src/chain/peg/deposits.ts'
+import { extraHeadersFor, findClaimHeight, isExpired } from '../../src/chain/peg/deposits.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
 import type { SeenDeposit } from './deposit-records.ts'
@@ -13,16 +13,22 @@ import type { SeenDeposit } from './deposit-records.ts'
 /** Mature deposits to one address, the largest first; together they reach the minimum. */
 export type DepositGroup = readonly SeenDeposit[]
 
-/** `l1Height`: the last L1 header that the chain will know. */
+export interface L1Place {
+  /** Of the last L1 header that the chain will know. */
+  readonly chainHeight: number
+  /** Of own L1, which is ahead of it. */
+  readonly tipHeight: number
+}
+
 export function matureGroups(
   view: StateView,
   params: ChainParams,
   waiting: Iterable<SeenDeposit>,
-  l1Height: number,
+  place: L1Place,
 ): readonly DepositGroup[] {
   const groups = new Map<string, SeenDeposit[]>()
   for (const deposit of waiting) {
-    if (!isMature(view, params, deposit, l1Height)) continue
+    if (!isMature(view, params, deposit, place)) continue
     const address = bytesToHex(deposit.script)
     const group = groups.get(address) ?? []
     group.push(deposit)
@@ -41,11 +47,13 @@ function isMature(
   view: StateView,
   params: ChainParams,
   deposit: SeenDeposit,
-  l1Height: number,
+  { chainHeight, tipHeight }: L1Place,
 ): boolean {
   const { value, position, outPoint } = deposit
   return (
-    deposit.l1Height + extraHeadersFor(params, value, position) <= l1Height &&
+    deposit.l1Height + extraHeadersFor(params, value, position) <= chainHeight &&
+    // Validators count by their own L1.
+    !isExpired(params, deposit.l1Height, Math.max(chainHeight, tipHeight)) &&
     deposit.l1Height > params.l1Checkpoint.height &&
     findClaimHeight(view, outPoint) === undefined
   )

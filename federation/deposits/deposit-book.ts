@@ -3,23 +3,35 @@
  * the L1 outputs that pay them, and the L1 blocks that it has read. Kept in a key-value store of the
  * member's own; losing it loses no money, since anybody can name a deposit again (`claim`).
  *
+ * A deposit is kept with its proof until it is minted: a small one may wait for months, and its block is
+ * then long gone from a pruned L1 node.
+ *
  * Everything is bounded. Of registrations the oldest that nobody has paid makes room, those that came
  * by gossip first, so that a flood from outside cannot take the place of what was asked for here. Of
  * minted deposits the newest stay; the chain itself holds them all.
  */
 
-import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import {
+  decodeTransaction,
+  type OutPoint,
+  outPointKey,
+  transactionId,
+} from '../../src/bitcoin/transaction.ts'
+import type { L1TransactionProof } from '../../src/chain/l1-section.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
-import type { BlockHash } from '../../src/primitives/hashes.ts'
+import type { BlockHash, Txid } from '../../src/primitives/hashes.ts'
 import type { KeyValueStore, Write } from '../../src/runtime/runtime.ts'
 import {
   decodeDeposit,
+  decodeProof,
   decodeRegistration,
   decodeScanned,
   depositKey,
   encodeDeposit,
+  encodeProof,
   encodeRegistration,
   encodeScanned,
+  proofKey,
   type Registration,
   type RegistrationOrigin,
   ROW,
@@ -29,6 +41,7 @@ import {
   type StoredRegistration,
   scannedKey,
 } from './deposit-records.ts'
+import { WaitingDeposits } from './waiting-deposits.ts'
 
 export interface ScannedBlock {
   readonly height: number
@@ -38,7 +51,7 @@ export interface ScannedBlock {
 export interface DepositBookLimits {
   /** About 400 bytes each in memory. */
   readonly registrationsMax: number
-  /** Deposits not yet minted, about 500 bytes each. Every one costs its sender an L1 output. */
+  /** Deposits not yet minted, about 700 bytes each; the smallest make room for larger ones. */
   readonly waitingMax: number
   /** Minted deposits that are still shown from here. */
   readonly mintedMax: number
@@ -48,7 +61,7 @@ export interface DepositBookLimits {
 
 export const DEPOSIT_BOOK_LIMITS: DepositBookLimits = {
   registrationsMax: 200_000,
-  waitingMax: 200_000,
+  waitingMax: 50_000,
   mintedMax: 10_000,
   scannedMax: 2_016,
 }
@@ -57,6 +70,8 @@ export interface DepositBookOptions {
   /** Does the chain hold this deposit's mint? Asked at opening. */
   readonly isMinted: (outPoint: OutPoint) => boolean
   readonly limits?: DepositBookLimits
+  /** Below it an address is not minted to, and has not paid for its place here. @default 0 */
+  readonly minDepositSats?: bigint
 }
 
 export interface DepositBook {
@@ -64,6 +79,8 @@ export interface DepositBook {
   readonly registrations: ReadonlyMap<string, Registration>
   /** Seen and not minted, by outpoint. */
   readonly waiting: ReadonlyMap<string, SeenDeposit>
+  /** Of those that wait, the ones whose address has reached the minimum. */
+  ripe(): Iterable<SeenDeposit>
   /** Newest of the minted, by outpoint; oldest first. */
   readonly minted: ReadonlyMap<string, SeenDeposit>
   /** Grows with every change of deposits. */
@@ -79,13 +96,21 @@ export interface DepositBook {
     origin: RegistrationOrigin,
   ): Promise<'added' | 'known' | 'full'>
   /** Registrations for which earlier blocks are still to be read, oldest first. */
-  awaitingLookBack(): readonly Registration[]
+  awaitingLookBack(): readonly StoredRegistration[]
   lookedBack(scripts: Iterable<string>): Promise<void>
-  /** Adds what a block holds and, when it was the next one, that it has been read. Returns the new. */
+  /**
+   * Adds what a block holds and, when it was the next one, that it has been read. Returns the new.
+   * `proofs` of the transactions that hold them; one that is missing is made again when it is wanted.
+   */
   record(
     found: readonly SeenDeposit[],
     scanned: ScannedBlock | undefined,
+    proofs?: readonly L1TransactionProof[],
   ): Promise<readonly SeenDeposit[]>
+  /** As it was when the deposit was last seen, in a block at this height. */
+  findProof(txid: Txid, l1Height: number): L1TransactionProof | undefined
+  /** It is not where it was seen: forgets it, and has recent blocks read again for its address. */
+  misplaced(outPoint: OutPoint): Promise<void>
   /** L1 replaced the blocks above this height: forgets what they held. */
   rewind(height: number): Promise<void>
   /** The chain has minted these. */
@@ -97,14 +122,15 @@ export async function openDepositBook(
   store: KeyValueStore,
   options: DepositBookOptions,
 ): Promise<DepositBook> {
-  const book = new Book(store, options.limits ?? DEPOSIT_BOOK_LIMITS)
+  const limits = options.limits ?? DEPOSIT_BOOK_LIMITS
+  const book = new Book(store, limits, options.minDepositSats ?? 0n)
   await book.load(options.isMinted)
   return book
 }
 
 class Book implements DepositBook {
   readonly registrations = new Map<string, StoredRegistration>()
-  readonly waiting = new Map<string, SeenDeposit>()
+  readonly waiting: ReadonlyMap<string, SeenDeposit>
   readonly minted = new Map<string, SeenDeposit>()
   readonly #store: KeyValueStore
   readonly #limits: DepositBookLimits
@@ -112,14 +138,19 @@ class Book implements DepositBook {
   readonly #unpaid = { heard: new Set<string>(), asked: new Set<string>() }
   readonly #awaiting = new Map<string, StoredRegistration>()
   readonly #byRecipient = new Map<string, Set<string>>()
+  readonly #waiting: WaitingDeposits
+  readonly #minimum: bigint
   readonly #scanned = new Map<number, BlockHash>()
   #cursor: ScannedBlock | undefined
   #sequence = 0
   #revision = 0
 
-  constructor(store: KeyValueStore, limits: DepositBookLimits) {
+  constructor(store: KeyValueStore, limits: DepositBookLimits, minimum: bigint) {
     this.#store = store
     this.#limits = limits
+    this.#minimum = minimum
+    this.#waiting = new WaitingDeposits(minimum)
+    this.waiting = this.#waiting.all
   }
 
   async load(isMinted: (outPoint: OutPoint) => boolean): Promise<void> {
@@ -135,8 +166,13 @@ class Book implements DepositBook {
       deposits.push(decodeDeposit(value))
     }
     for (const deposit of deposits.toSorted((a, b) => a.l1Height - b.l1Height)) {
-      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? this.minted : this.waiting)
+      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? 'minted' : 'waiting')
     }
+    // Minted while this was closed, or not written down in time.
+    const stale = [...this.minted.values()].flatMap(({ outPoint: { txid } }) =>
+      this.#waiting.isWanted(txid) ? [] : [{ kind: 'delete' as const, key: proofKey(txid) }],
+    )
+    if (stale.length > 0) await this.#store.write(stale, { sync: false })
     for await (const [key, value] of this.#store.range(...rowRange(ROW.scanned))) {
       const [height, hash] = decodeScanned(key, value)
       this.#scanned.set(height, hash)
@@ -181,7 +217,13 @@ class Book implements DepositBook {
       if (evicted === undefined) return 'full'
       rows.push({ kind: 'delete', key: registrationKey(evicted.script) })
     }
-    const stored = { ...registration, sequence: this.#sequence, origin, lookedBack: false }
+    const stored = {
+      ...registration,
+      sequence: this.#sequence,
+      origin,
+      lookedBack: false,
+      fromHeight: this.#cursor?.height ?? 0,
+    }
     this.#addRegistration(stored)
     rows.push(registrationRow(stored))
     await this.#store.write(rows, { sync: true })
@@ -209,7 +251,7 @@ class Book implements DepositBook {
     return registration
   }
 
-  awaitingLookBack(): readonly Registration[] {
+  awaitingLookBack(): readonly StoredRegistration[] {
     return [...this.#awaiting.values()]
   }
 
@@ -231,6 +273,7 @@ class Book implements DepositBook {
   async record(
     found: readonly SeenDeposit[],
     scanned: ScannedBlock | undefined,
+    proofs: readonly L1TransactionProof[] = [],
   ): Promise<readonly SeenDeposit[]> {
     const rows: Write[] = []
     const fresh: SeenDeposit[] = []
@@ -238,38 +281,87 @@ class Book implements DepositBook {
       const key = outPointKey(deposit.outPoint)
       if (this.minted.has(key)) continue
       const isNew = !this.waiting.has(key)
-      if (isNew && this.waiting.size >= this.#limits.waitingMax) continue
+      if (isNew && this.waiting.size >= this.#limits.waitingMax) {
+        // Dust must not keep others out. What is dropped can be claimed again.
+        const dropped = this.#waiting.smallestBelow(deposit.value)
+        if (dropped.length === 0) continue
+        rows.push(...dropped.flatMap((each) => this.#forgetDeposit(each)))
+      }
       if (isNew) fresh.push(deposit)
-      this.#addDeposit(deposit, this.waiting)
+      this.#addDeposit(deposit, 'waiting')
       rows.push({ kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) })
+    }
+    for (const proof of proofs) {
+      const txid = transactionId(decodeTransaction(proof.transaction))
+      if (!this.#waiting.isWanted(txid)) continue
+      rows.push({ kind: 'put', key: proofKey(txid), value: encodeProof(proof) })
     }
     if (scanned !== undefined) rows.push(...this.#addScanned(scanned))
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
     return fresh
   }
 
-  #addDeposit(deposit: SeenDeposit, to: Map<string, SeenDeposit>): void {
+  findProof(txid: Txid, l1Height: number): L1TransactionProof | undefined {
+    const bytes = this.#store.get(proofKey(txid))
+    const proof = bytes === undefined ? undefined : decodeProof(bytes)
+    return proof?.l1Height === l1Height ? proof : undefined
+  }
+
+  async misplaced(outPoint: OutPoint): Promise<void> {
+    const deposit = this.waiting.get(outPointKey(outPoint))
+    if (deposit === undefined) return
+    const rows = this.#forgetDeposit(deposit)
+    const script = bytesToHex(deposit.script)
+    const registration = this.registrations.get(script)
+    if (registration !== undefined) {
+      const again = {
+        ...registration,
+        lookedBack: false,
+        fromHeight: this.#cursor?.height ?? 0,
+      }
+      this.registrations.set(script, again)
+      this.#awaiting.set(script, again)
+      rows.push(registrationRow(again))
+    }
+    await this.#store.write(rows, { sync: false })
+  }
+
+  #addDeposit(deposit: SeenDeposit, to: 'waiting' | 'minted'): void {
     const key = outPointKey(deposit.outPoint)
-    to.set(key, deposit)
+    if (to === 'waiting') this.#waiting.put(deposit)
+    else this.minted.set(key, deposit)
     const recipient = bytesToHex(deposit.recipient)
     const keys = this.#byRecipient.get(recipient) ?? new Set()
     this.#byRecipient.set(recipient, keys.add(key))
-    const script = bytesToHex(deposit.script)
-    this.#unpaid.heard.delete(script)
-    this.#unpaid.asked.delete(script)
+    if (deposit.value >= this.#minimum) {
+      const script = bytesToHex(deposit.script)
+      this.#unpaid.heard.delete(script)
+      this.#unpaid.asked.delete(script)
+    }
     this.#revision += 1
   }
 
-  #forgetDeposit(deposit: SeenDeposit): Write {
+  ripe(): Iterable<SeenDeposit> {
+    return this.#waiting.ripe()
+  }
+
+  /** Rows to delete: the proof has no more use when no deposit of its transaction waits. */
+  #stopWaiting({ outPoint }: SeenDeposit): Write[] {
+    if (!this.#waiting.delete(outPointKey(outPoint))) return []
+    if (this.#waiting.isWanted(outPoint.txid)) return []
+    return [{ kind: 'delete', key: proofKey(outPoint.txid) }]
+  }
+
+  #forgetDeposit(deposit: SeenDeposit): Write[] {
     const key = outPointKey(deposit.outPoint)
-    this.waiting.delete(key)
+    const rows = this.#stopWaiting(deposit)
     this.minted.delete(key)
     const recipient = bytesToHex(deposit.recipient)
     const keys = this.#byRecipient.get(recipient)
     keys?.delete(key)
     if (keys?.size === 0) this.#byRecipient.delete(recipient)
     this.#revision += 1
-    return { kind: 'delete', key: depositKey(deposit.outPoint) }
+    return [...rows, { kind: 'delete', key: depositKey(deposit.outPoint) }]
   }
 
   #addScanned({ height, hash }: ScannedBlock): readonly Write[] {
@@ -287,7 +379,7 @@ class Book implements DepositBook {
   async rewind(height: number): Promise<void> {
     const rows: Write[] = []
     for (const deposit of this.waiting.values()) {
-      if (deposit.l1Height > height) rows.push(this.#forgetDeposit(deposit))
+      if (deposit.l1Height > height) rows.push(...this.#forgetDeposit(deposit))
     }
     for (const scanned of this.#scanned.keys()) {
       if (scanned <= height) continue
@@ -300,18 +392,18 @@ class Book implements DepositBook {
   }
 
   async settle(outPoints: readonly OutPoint[]): Promise<void> {
+    const rows: Write[] = []
     for (const outPoint of outPoints) {
       const key = outPointKey(outPoint)
       const deposit = this.waiting.get(key)
       if (deposit === undefined) continue
-      this.waiting.delete(key)
+      rows.push(...this.#stopWaiting(deposit))
       this.minted.set(key, deposit)
       this.#revision += 1
     }
-    const rows: Write[] = []
     for (const deposit of this.minted.values()) {
       if (this.minted.size <= this.#limits.mintedMax) break
-      rows.push(this.#forgetDeposit(deposit))
+      rows.push(...this.#forgetDeposit(deposit))
     }
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
   }

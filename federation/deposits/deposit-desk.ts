@@ -10,7 +10,12 @@
 import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { extraHeadersFor, findClaimHeight, isRecipient } from '../../src/chain/peg/deposits.ts'
+import {
+  extraHeadersFor,
+  findClaimHeight,
+  isExpired,
+  isRecipient,
+} from '../../src/chain/peg/deposits.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
@@ -25,7 +30,8 @@ import type { Registration, SeenDeposit } from './deposit-records.ts'
 import type { DepositWatcher } from './deposit-watcher.ts'
 import { decodeRegistrationMessage, encodeRegistrationMessage } from './registration-message.ts'
 
-export type DepositStatus = 'seen' | 'confirming' | 'below-minimum' | 'minted'
+/** `expired`: too old to be minted, since the recovery keys could take it back. */
+export type DepositStatus = 'seen' | 'confirming' | 'below-minimum' | 'minted' | 'expired'
 
 export interface DepositReport {
   readonly deposit: SeenDeposit
@@ -61,6 +67,8 @@ export interface DeskParts {
 
 /** An address costs several milliseconds of curve arithmetic, so these are counted before. */
 const HEARD_PER_PEER_AND_MINUTE = 120
+/** Of addresses that have been paid; leaves room for those that are asked for. */
+const TOLD_PER_MINUTE = HEARD_PER_PEER_AND_MINUTE / 2
 /** Of all peers together. */
 const HEARD_PER_MINUTE = 600
 /** Through this node's own API; addresses given lately are remembered and free. */
@@ -80,6 +88,7 @@ class Desk implements DepositDesk {
   readonly #heard: Allowance
   readonly #asked: Allowance
   readonly #claimed: Allowance
+  readonly #told: Allowance
   /** Addresses given lately, by epoch and recipient; the oldest go first. */
   readonly #given = new Map<string, Registration>()
   readonly #work = new Set<Promise<unknown>>()
@@ -95,6 +104,7 @@ class Desk implements DepositDesk {
     this.#heard = createAllowance(clock, HEARD_PER_MINUTE)
     this.#asked = createAllowance(clock, ASKED_PER_MINUTE)
     this.#claimed = createAllowance(clock, CLAIMS_PER_MINUTE)
+    this.#told = createAllowance(clock, TOLD_PER_MINUTE)
     parts.network.onGossip('federation', (from, payload) => this.#judge(from, payload))
   }
 
@@ -116,6 +126,12 @@ class Desk implements DepositDesk {
     }
     if (this.#stopped) return reject('not-synced', 'premature', 'this node is stopping')
     if (!isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
+    const { state } = this.#parts.l1View.health()
+    if (state === 'forked' || state === 'wrong-network') {
+      const detail =
+        'the L1 of this node contradicts the chain: pay nothing now, or ask another node'
+      return reject('peg-frozen', 'premature', detail)
+    }
     const { keyEpochCount } = getPegBooks(view())
     if (keyEpochCount === 0) return reject('peg-closed', 'premature', 'no key has been made yet')
     const registration = this.#addressFor(keyEpochCount - 1, recipient)
@@ -152,7 +168,9 @@ class Desk implements DepositDesk {
   }
 
   tellOthers({ keyEpoch, recipient, script }: SeenDeposit): void {
-    if (!this.#stopped) void this.#track(this.#publish({ keyEpoch, recipient, script }))
+    // Others listen to no more of one node, so that a flood of payments would waste their patience.
+    if (this.#stopped || !this.#told.take('all')) return
+    void this.#track(this.#publish({ keyEpoch, recipient, script }))
   }
 
   #judge(from: PeerId, payload: Uint8Array): GossipVerdict {
@@ -191,7 +209,9 @@ class Desk implements DepositDesk {
     if (!isRecipient(recipient)) return reject('bad-recipient')
     if (findClaimHeight(view(), outPoint) !== undefined) return reject('deposit-already-minted')
     const known = book.waiting.get(outPointKey(outPoint))
-    if (known !== undefined && equalBytes(known.recipient, recipient)) return ok(undefined)
+    if (known !== undefined && equalBytes(known.recipient, recipient)) {
+      return this.#isMintable(outPoint)
+    }
     if (l1View.health().state !== 'ok') {
       return reject('l1-unavailable', 'premature', 'waiting for L1')
     }
@@ -218,7 +238,10 @@ class Desk implements DepositDesk {
     }
     try {
       const outcome = await watcher.claim(outPoint, candidates)
-      if (outcome === 'found') return ok(undefined)
+      if (outcome === 'found') return this.#isMintable(outPoint)
+      if (outcome === 'full') {
+        return reject('busy', 'premature', 'too many deposits wait, all of them larger; try again')
+      }
       if (outcome === 'block-unavailable') {
         const detail = 'the L1 node of this member has pruned that block; ask another member'
         return reject('deposit-block-unavailable', 'missing', detail)
@@ -229,6 +252,15 @@ class Desk implements DepositDesk {
     }
     const detail = 'no confirmed unspent output there pays the deposit address of this recipient'
     return reject('deposit-not-found', 'missing', detail)
+  }
+
+  #isMintable(outPoint: OutPoint): Result<void, Rejection> {
+    const { book, params, view } = this.#parts
+    const deposit = book.waiting.get(outPointKey(outPoint))
+    const isTooOld =
+      deposit !== undefined && isExpired(params, deposit.l1Height, getPegBooks(view()).l1Height)
+    const detail = 'too old to be minted: whoever holds the recovery keys can send it back'
+    return isTooOld ? reject('deposit-expired', 'invalid', detail) : ok(undefined)
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -266,10 +298,15 @@ class Desk implements DepositDesk {
     const extra = extraHeadersFor(params, deposit.value, deposit.position)
     const requiredConfirmations = params.peg.l1Depth + 1 + extra
     const health = l1View.health()
-    const tip = health.state === 'ok' ? health.height : deposit.l1Height
+    // Without an answer from L1, as far as the chain itself knows.
+    const tip = health.state === 'ok' ? health.height : getPegBooks(view()).l1Height
     const confirmations = Math.max(0, tip - deposit.l1Height + 1)
     const isDeep = confirmations >= requiredConfirmations
-    const status = this.#statusOf(deposit, mintHeight, isDeep, sums)
+    const isTooOld = isExpired(params, deposit.l1Height, tip)
+    const status =
+      mintHeight === undefined && isTooOld
+        ? ('expired' as const)
+        : this.#statusOf(deposit, mintHeight, isDeep, sums)
     return { deposit, confirmations, requiredConfirmations, mintHeight, status }
   }
 
@@ -290,10 +327,12 @@ class Desk implements DepositDesk {
 
   /** What has not been minted of one address's deposits. */
   #waitingSum({ recipient, script }: SeenDeposit): bigint {
+    const { view, params } = this.#parts
     let sum = 0n
     for (const other of this.#parts.book.depositsOf(recipient)) {
-      const isWaiting = findClaimHeight(this.#parts.view(), other.outPoint) === undefined
-      if (isWaiting && equalBytes(other.script, script)) sum += other.value
+      const isWaiting = findClaimHeight(view(), other.outPoint) === undefined
+      if (!isWaiting || isExpired(params, other.l1Height, getPegBooks(view()).l1Height)) continue
+      if (equalBytes(other.script, script)) sum += other.value
     }
     return sum
   }

@@ -1,9 +1,17 @@
 /** The rows of the deposit book on disk. Keys sort by kind; one byte of kind comes first. */
 
+import { readMerkleProof, writeMerkleProof } from '../../src/bitcoin/merkle.ts'
 import { encodeOutPoint, type OutPoint, readOutPoint } from '../../src/bitcoin/transaction.ts'
+import type { L1TransactionProof } from '../../src/chain/l1-section.ts'
+import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { concatBytes } from '../../src/primitives/bytes.ts'
 import { ByteReader, decodeAll, encodeWith } from '../../src/primitives/codec.ts'
-import { type BlockHash, readBlockHash, reversedToBytes } from '../../src/primitives/hashes.ts'
+import {
+  type BlockHash,
+  readBlockHash,
+  reversedToBytes,
+  type Txid,
+} from '../../src/primitives/hashes.ts'
 import { decodeSats, type Sats } from '../../src/primitives/units.ts'
 
 /** A deposit address under watch. */
@@ -35,6 +43,8 @@ export interface StoredRegistration extends Registration {
   readonly origin: RegistrationOrigin
   /** False while blocks before the registration are still to be read for it. */
   readonly lookedBack: boolean
+  /** The last block that had been read when it came; 0 = none. */
+  readonly fromHeight: number
 }
 
 export const ROW = {
@@ -42,6 +52,8 @@ export const ROW = {
   deposit: 0x02,
   /** Height -> hash of a block that was read. */
   scanned: 0x04,
+  /** L1 txid -> proof, for deposits that are not minted yet. */
+  proof: 0x08,
 } as const
 
 const SCRIPT_BYTES_MAX = 42
@@ -61,6 +73,7 @@ export function encodeRegistration(registration: StoredRegistration): Uint8Array
       .safeU64(registration.sequence)
       .bool(registration.origin === 'asked')
       .bool(registration.lookedBack)
+      .u32(registration.fromHeight)
       .u32(registration.keyEpoch)
       .varBytes(registration.recipient)
       .varBytes(registration.script)
@@ -73,6 +86,7 @@ export function decodeRegistration(bytes: Uint8Array): StoredRegistration {
     sequence: reader.safeU64(),
     origin: reader.bool() ? ('asked' as const) : ('heard' as const),
     lookedBack: reader.bool(),
+    fromHeight: reader.u32(),
     keyEpoch: reader.u32(),
     recipient: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
     script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
@@ -106,6 +120,26 @@ export function decodeDeposit(bytes: Uint8Array): SeenDeposit {
     script: reader.varBytes(SCRIPT_BYTES_MAX).slice(),
     l1Height: reader.u32(),
     position: reader.u32(),
+  }))
+}
+
+export function proofKey(txid: Txid): Uint8Array {
+  return concatBytes(Uint8Array.of(ROW.proof), reversedToBytes(txid))
+}
+
+export function encodeProof(proof: L1TransactionProof): Uint8Array {
+  return encodeWith((writer) => {
+    writer.u32(proof.l1Height).varBytes(proof.transaction)
+    writeMerkleProof(writer, proof.merkle)
+  })
+}
+
+/** @throws DecodeError */
+export function decodeProof(bytes: Uint8Array): L1TransactionProof {
+  return decodeAll(bytes, (reader) => ({
+    l1Height: reader.u32(),
+    transaction: reader.varBytes(MAX_L1_TRANSACTION_BYTES).slice(),
+    merkle: readMerkleProof(reader),
   }))
 }
 

@@ -11,7 +11,7 @@ export interface ApiLimits {
   /** The same for this machine's own programs: wallets scan in bursts of thousands. */
   readonly loopbackRequestsPerSecond: number
   readonly loopbackRequestBurst: number
-  /** Deposit addresses asked for, and deposits named, by one remote address in a minute. */
+  /** Deposit addresses asked for, deposits named, and proofs of reserves, by one remote address in a minute. */
   readonly scarcePerMinute: number
   /** Transactions of one remote address in a minute that may fail at their scripts. */
   readonly failedScriptsPerMinute: number
@@ -22,6 +22,9 @@ export interface ApiLimits {
   /** Requests that walk through history at the same time, and those that wait their turn. */
   readonly concurrentScans: number
   readonly queuedScansMax: number
+  /** Proofs of reserves under way, and how long the download of one may take. */
+  readonly reservesProofsMax: number
+  readonly reservesProofMs: number
   /** Open event streams in all and of one remote address. */
   readonly subscribersMax: number
   readonly subscribersPerAddressMax: number
@@ -48,6 +51,8 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   trackedAddressesMax: 10_000,
   concurrentScans: 4,
   queuedScansMax: 256,
+  reservesProofsMax: 4,
+  reservesProofMs: 120_000,
   subscribersMax: 500,
   subscribersPerAddressMax: 8,
   subscriberBacklogBytesMax: 64 * 1024,

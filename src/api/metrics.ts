@@ -6,7 +6,7 @@
 
 import type { Context } from 'hono'
 import type { ApiContext, ApiEnv } from './api-context.ts'
-import type { StatusView } from './schemas.ts'
+import { L1_STATES, PEG_STATES, type StatusView } from './schemas.ts'
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -68,7 +68,23 @@ function metricsOf(status: StatusView): readonly Metric[] {
     gauge('mempool_vbytes', 'Their virtual bytes.', mempool.bytes),
     ...(l1.height === null ? [] : [gauge('l1_height', 'Height of this node’s L1.', l1.height)]),
     gauge('l1_chain_height', 'Height of the last L1 header in the chain.', l1.chainHeight),
+    state('l1_state', '1 for what this node thinks of its L1, see the API.', L1_STATES, l1.state),
+    state('peg_state', '1 for the state of the peg as this node has it.', PEG_STATES, peg.state),
     ...books(peg),
+    ...(peg.recovery === null
+      ? []
+      : [
+          gauge(
+            'peg_recovery_opens_l1_height',
+            'First L1 block in which the recovery keys can move a reserve coin.',
+            peg.recovery.opensAtL1Height,
+          ),
+          gauge(
+            'peg_recovery_blocks_left',
+            'L1 blocks before the recovery keys can move a reserve coin.',
+            peg.recovery.blocksLeft,
+          ),
+        ]),
     gauge('peg_solvent', '1 when supply and reserves agree.', Number(peg.solvent)),
   ]
 }
@@ -89,6 +105,15 @@ function books(peg: StatusView['peg']): readonly Metric[] {
 
 function gauge(name: string, help: string, value: number): Metric {
   return { name, type: 'gauge', help, samples: [{ value }] }
+}
+
+/** One sample for each state: alarms name the one that they are about. */
+function state(name: string, help: string, all: readonly string[], current: string): Metric {
+  const samples = all.map((each) => ({
+    labels: { state: each },
+    value: Number(each === current),
+  }))
+  return { name, type: 'gauge', help, samples }
 }
 
 /** Names, labels and help are ours, so nothing in them needs escapes. */

@@ -74,6 +74,13 @@ export interface ProofOfBlock {
   readonly proof: Uint8Array
 }
 
+/** A proof of reserves (`chain/reserves-proof.ts`); each piece is made when it is taken. */
+export interface ReservesProofPieces {
+  readonly height: number
+  readonly blockHash: BlockHash
+  readonly pieces: Iterable<Uint8Array>
+}
+
 /** Final blocks and their indexes. Script hashes are SHA-256 of the script in natural order. */
 export interface ChainQueries {
   tip(): { readonly height: number; readonly hash: BlockHash }
@@ -154,7 +161,8 @@ export interface NodeFacade {
   }): Promise<readonly ReleaseView[]>
   /** By number in the queue, or by the burn output. */
   release(id: number | OutPoint): Promise<ReleaseView | undefined>
-  reserves(): Promise<ReservesView>
+  /** Coins in the order of their outpoints, those behind `after`. */
+  reserves(page: { readonly after?: OutPoint; readonly limit: number }): Promise<ReservesView>
   federation(): FederationView
   /** Newest first; with `before`, what is older than that. */
   evidence(filter: {
@@ -165,6 +173,8 @@ export interface NodeFacade {
   genesis(): unknown
   /** Of the peg's books after the last block. */
   supplyProof(): Promise<Result<ProofOfBlock, Rejection>>
+  /** Of the coins of the reserves after the last block; its pieces make the file. */
+  reservesProof(): Promise<Result<ReservesProofPieces, Rejection>>
   /** Of a coin's presence or absence after the last block. */
   coinProof(outPoint: OutPoint): Promise<Result<ProofOfBlock, Rejection>>
   health(): { readonly ok: boolean; readonly reasons: readonly string[] }

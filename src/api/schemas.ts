@@ -81,6 +81,22 @@ export const releasesQuery = z.object({
     .optional(),
 })
 
+/** Coins of one answer, unless told, and at most. */
+export const RESERVES_LIMIT = 100
+export const RESERVES_LIMIT_MAX = 1_000
+
+export const reservesQuery = z.object({
+  after: outPointText.optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= RESERVES_LIMIT_MAX, {
+      error: `1 to ${RESERVES_LIMIT_MAX}`,
+    })
+    .optional(),
+})
+
 export const EVIDENCE_LIMIT_MAX = 100
 
 export const evidenceQuery = z.object({
@@ -126,6 +142,9 @@ const equationFields = {
   reserves: amount,
 }
 
+export const L1_STATES = ['ok', 'down', 'behind', 'forked', 'wrong-network', 'none'] as const
+export const PEG_STATES = ['closed', 'open', 'frozen'] as const
+
 export const statusView = z.object({
   version: z.string(),
   network: z.string(),
@@ -147,7 +166,7 @@ export const statusView = z.object({
   mempool: z.object({ count, bytes: count }),
   l1: z.object({
     network: z.string(),
-    state: z.enum(['ok', 'down', 'behind', 'forked', 'wrong-network', 'none']),
+    state: z.enum(L1_STATES),
     /** Of this node's own L1; null without one. */
     height: count.nullable(),
     /** Last L1 header in the chain. */
@@ -155,7 +174,7 @@ export const statusView = z.object({
     message: z.string().nullable(),
   }),
   peg: z.object({
-    state: z.enum(['closed', 'open', 'frozen']),
+    state: z.enum(PEG_STATES),
     keyEpoch: count.nullable(),
     /** Compressed public key. */
     groupKey: z
@@ -168,6 +187,17 @@ export const statusView = z.object({
     minReleaseSats: amount,
     l1Depth: count,
     feeRateSatsPerKvb: count,
+    /** The coins that the recovery keys can move first; null without reserves. */
+    recovery: z
+      .object({
+        /** The first L1 block in which they could. */
+        opensAtL1Height: count,
+        /** L1 blocks that must still come before that one may be next; 0 = now. */
+        blocksLeft: count,
+        coins: count,
+        valueSats: amount,
+      })
+      .nullable(),
   }),
 })
 export type StatusView = z.infer<typeof statusView>
@@ -199,7 +229,7 @@ const depositView = z.object({
   valueSats: amount,
   recipient: z.string(),
   depositAddress: z.string(),
-  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted']),
+  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted', 'expired']),
   confirmations: count,
   requiredConfirmations: count,
   mintTxid: hash.nullable(),
@@ -241,6 +271,8 @@ export type ReleaseView = z.infer<typeof releaseView>
 export const releasesView = z.object({ releases: z.array(releaseView).readonly() })
 
 export const reservesView = z.object({
+  /** Of the block after which all this holds. */
+  height: count,
   equation: z.object({ ...equationFields, holds: z.boolean() }),
   coins: z
     .array(
@@ -252,9 +284,18 @@ export const reservesView = z.object({
         l1Height: count,
         /** The batch that spends it. */
         inBatch: count.nullable(),
+        /** The first L1 block in which the recovery keys could move it. */
+        opensAtL1Height: count,
       }),
     )
     .readonly(),
+  /** The last of these coins, "txid:vout", when there are more: for `after`. */
+  next: z.string().nullable(),
+  recovery: z.object({
+    delayBlocks: count,
+    threshold: count,
+    keys: z.array(hash).readonly(),
+  }),
   batches: z
     .array(
       z.object({

@@ -81,7 +81,9 @@ export function createApiApplication(
   app.use(securityHeaders)
   app.use(rateLimit(limits, clock))
   const scarce = scarceRateLimit(limits, clock)
-  for (const path of ['/v1/deposit-address', '/v1/deposits/claim']) app.use(path, scarce)
+  for (const path of ['/v1/deposit-address', '/v1/deposits/claim', '/v1/proofs/reserves']) {
+    app.use(path, scarce)
+  }
   const failing = failedScriptLimit(limits, clock)
   for (const path of ['/api/tx', '/api/txs/package', '/api/txs/test', '/v1/transactions']) {
     app.use(path, failing)

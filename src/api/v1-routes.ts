@@ -18,6 +18,7 @@ import type { EventStreams } from './events-stream.ts'
 import type { ProofOfBlock, StoredBlock } from './ports.ts'
 import { HttpError, rejectionError } from './problem.ts'
 import { parseBody, parseQuery } from './request-input.ts'
+import { ReservesProofStreams } from './reserves-proof-stream.ts'
 import {
   type CertificateView,
   claimRequest,
@@ -28,7 +29,9 @@ import {
   outPointText,
   type ProofView,
   RELEASES_LIMIT_MAX,
+  RESERVES_LIMIT,
   releasesQuery,
+  reservesQuery,
   u32Text,
   withdrawAddressQuery,
 } from './schemas.ts'
@@ -73,7 +76,6 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
     const evidence = await node.evidence({ ...filter, limit: limit ?? EVIDENCE_LIMIT_MAX })
     return c.json({ evidence })
   })
-  routes.get('/reserves', async (c) => c.json(await node.reserves()))
   routes.get('/genesis', (c) => c.json(node.genesis()))
   routes.get('/events', (c) => events.open(c))
   routes.post('/transactions', (c) => submitTransactions(c, api))
@@ -83,6 +85,7 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
     return c.json(view)
   })
   addProofRoutes(routes, api)
+  addReservesRoutes(routes, api)
   addDepositRoutes(routes, api)
   addReleaseRoutes(routes, api)
   return routes
@@ -93,6 +96,16 @@ function addProofRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
   routes.get('/proofs/coin/:txid/:vout', async (c) => {
     const outPoint = parseOutPoint(`${c.req.param('txid')}:${c.req.param('vout')}`)
     return c.json(proofJson(unwrap(await node.coinProof(outPoint))))
+  })
+}
+
+function addReservesRoutes(routes: Hono<ApiEnv>, { node, limits }: ApiContext): void {
+  const proofs = new ReservesProofStreams(node, limits)
+  routes.get('/proofs/reserves', (c) => proofs.open(c))
+  routes.get('/reserves', async (c) => {
+    const { after, limit = RESERVES_LIMIT } = parseQuery(c, reservesQuery)
+    const from = after === undefined ? {} : { after: parseOutPoint(after) }
+    return c.json(await node.reserves({ ...from, limit }))
   })
 }
 

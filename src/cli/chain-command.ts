@@ -4,18 +4,19 @@
  */
 
 import type { Command } from 'commander'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { isHex } from '../primitives/bytes.ts'
 import { parseWhole } from './arguments.ts'
 import { chainIdentity } from './chain-identity.ts'
 import { usageError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
-import { type CommandCall, type CommandContext, handle } from './command-context.ts'
+import { type CommandCall, type CommandContext, contextAt, handle } from './command-context.ts'
 import { addEvidenceCommand } from './evidence-command.ts'
 import { verifyFinality } from './finality-check.ts'
 import type { esploraTransactionAnswer } from './node-answers.ts'
 import { btc, fields, utcTime } from './output.ts'
 import { addProofCommand } from './proof-command.ts'
+import { reservesVerifyOptions, verifyReserves } from './reserves-verify.ts'
 import { addSnapshotCommands } from './snapshot-command.ts'
 import { addTestTransactionCommand } from './test-transaction-command.ts'
 
@@ -32,12 +33,16 @@ export function addChainCommands(program: Command, io: CliIo): void {
   const transaction = group.command('tx').description('a transaction').argument('<txid>')
   handle(transaction, io, showTransaction)
   addTestTransactionCommand(group, io)
-  const verify = group
+  const verifying = group
     .command('verify')
-    .description('check the validators’ certificate of a block')
-    .argument('[height]', 'default: the tip')
+    .description('check the reserves, from certificate to L1; or the certificate of one block')
+    .argument('[file|height]', 'a proof of reserves, or a block; default: the node’s reserves')
     .option('--genesis <file>', 'check against this genesis file instead of what the node serves')
-  handle(verify, io, verifyBlock)
+    .option('--node <url>', 'the same as --api')
+    .option('--out <file>', 'keep the proof that was verified')
+    .option('--l1 <url>', 'ask this bitcoind whether the coins are unspent')
+    .option('--l1-cookie <file>', 'its cookie file')
+  handle(verifying, io, verify)
   addEvidenceCommand(group, io)
   addProofCommand(group, io)
   addSnapshotCommands(group, io)
@@ -115,14 +120,19 @@ function describeTransaction(transaction: z.infer<typeof esploraTransactionAnswe
   ].join('\n')
 }
 
-async function verifyBlock({ context, args, options }: CommandCall): Promise<void> {
-  const { genesis } = z.object({ genesis: z.string().optional() }).parse(options)
+/** A number is a block; anything else is a file. */
+async function verify(call: CommandCall): Promise<void> {
+  const [what] = call.args
+  const { node } = reservesVerifyOptions.parse(call.options)
+  const asked = node === undefined ? call : { ...call, context: contextAt(call.context, node) }
+  if (what === undefined || !/^\d+$/.test(what)) await verifyReserves(asked, what)
+  else await verifyBlock(asked, parseWhole(what, 'the height', { min: 1, max: MAX_HEIGHT }))
+}
+
+async function verifyBlock({ context, options }: CommandCall, height: number): Promise<void> {
+  const { genesis } = reservesVerifyOptions.parse(options)
   const status = await context.node.status()
   const identity = await chainIdentity(context, status, genesis)
-  const height =
-    args[0] === undefined
-      ? status.height
-      : parseWhole(args[0], 'the height', { min: 1, max: MAX_HEIGHT })
   const finality = verifyFinality(identity, height, await context.node.certificate(height))
   context.output.result({ verified: true, ...finality }, () =>
     fields([

@@ -5,6 +5,7 @@
 
 import { CommanderError } from 'commander'
 import { prettifyError, ZodError } from 'zod'
+import { RecoveryError, type RecoveryErrorCode } from '../../federation/wallet/recovery-error.ts'
 import { GenesisError } from '../../genesis/network.ts'
 import { AssertionError } from '../primitives/assert.ts'
 import { SourceError, type SourceFailure } from '../wallet/chain-source.ts'
@@ -55,6 +56,19 @@ const WALLET_EXITS: Readonly<Record<WalletErrorCode, ExitCode>> = {
   'wrong-passphrase': EXIT.auth,
 }
 
+const RECOVERY_EXITS: Readonly<Record<RecoveryErrorCode, ExitCode>> = {
+  'address-mismatch': EXIT.verificationFailed,
+  'bad-psbt': EXIT.usage,
+  'different-transactions': EXIT.usage,
+  dust: EXIT.rejected,
+  'no-coins': EXIT.notFound,
+  'not-open': EXIT.rejected,
+  'other-network': EXIT.verificationFailed,
+  'too-few-signatures': EXIT.rejected,
+  'wrong-key': EXIT.auth,
+  'wrong-signature': EXIT.verificationFailed,
+}
+
 const WALLET_HINTS: Partial<Record<WalletErrorCode, string>> = {
   'corrupt-file': 'restore it from its recovery words: causeway wallet restore --wallet NAME',
   'file-exists': 'choose another name with --wallet NAME',
@@ -91,6 +105,9 @@ export function toCliError(error: unknown): CliError {
     const hint = WALLET_HINTS[error.code]
     const options = hint === undefined ? { cause: error } : { cause: error, hint }
     return new CliError(WALLET_EXITS[error.code], error.code, error.message, options)
+  }
+  if (error instanceof RecoveryError) {
+    return new CliError(RECOVERY_EXITS[error.code], error.code, error.message, { cause: error })
   }
   if (error instanceof SourceError) return fromSourceError(error)
   if (error instanceof GenesisError) {

@@ -60,6 +60,12 @@ function createContext(io: CliIo, command: Command): CommandContext {
   }
 }
 
+/** The same context, speaking to another node. @throws CliError for what is not an http(s) URL. */
+export function contextAt(context: CommandContext, url: string): CommandContext {
+  const apiUrl = parseApiUrl(url)
+  return { ...context, apiUrl, node: new NodeClient({ apiUrl, signal: context.io.interrupted }) }
+}
+
 /** Runs `run` as the command's action. */
 export function handle(
   command: Command,

@@ -1,4 +1,4 @@
-/** `causeway federation`: who the members are, and what the reserves hold. */
+/** `causeway federation`: who the members are, what the reserves hold, and their recovery. */
 
 import type { Command } from 'commander'
 import type { z } from 'zod'
@@ -8,6 +8,7 @@ import { type CommandCall, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
+import { addRecoveryCommands } from './recovery/recovery-command.ts'
 
 export function addFederationCommands(program: Command, io: CliIo): void {
   const group = program.command('federation').description('the members and the reserves')
@@ -21,6 +22,7 @@ export function addFederationCommands(program: Command, io: CliIo): void {
     io,
     showReserves,
   )
+  addRecoveryCommands(group, io)
 }
 
 async function showMembers({ context }: CommandCall): Promise<void> {
@@ -89,12 +91,13 @@ async function showReserves({ context }: CommandCall): Promise<void> {
       ]),
       '',
       table(
-        ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'IN BATCH'],
+        ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'RECOVERY FROM', 'IN BATCH'],
         coins.map((coin) => [
           `${coin.txid}:${coin.vout}`,
           btc(coin.valueSats),
           String(coin.keyEpoch),
           String(coin.l1Height),
+          String(coin.opensAtL1Height),
           coin.inBatch === null ? '-' : String(coin.inBatch),
         ]),
       ),

@@ -63,6 +63,9 @@ export const statusAnswer = z.object({
     minReleaseSats: amount,
     l1Depth: count,
     feeRateSatsPerKvb: count,
+    recovery: z
+      .object({ opensAtL1Height: count, blocksLeft: count, coins: count, valueSats: amount })
+      .nullable(),
   }),
 })
 export type NodeStatus = z.infer<typeof statusAnswer>
@@ -83,7 +86,7 @@ const depositAnswer = z.object({
   valueSats: amount,
   recipient: word,
   depositAddress: word,
-  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted']),
+  status: z.enum(['seen', 'confirming', 'below-minimum', 'minted', 'expired']),
   confirmations: count,
   requiredConfirmations: count,
   mintTxid: hash.nullable(),
@@ -122,6 +125,7 @@ export type Release = z.infer<typeof releaseAnswer>
 export const releasesAnswer = z.object({ releases: z.array(releaseAnswer).max(MAX_ROWS) })
 
 export const reservesAnswer = z.object({
+  height: count,
   equation: z.object({
     supply: amount,
     pendingReleases: amount,
@@ -139,9 +143,12 @@ export const reservesAnswer = z.object({
         keyEpoch: count,
         l1Height: count,
         inBatch: count.nullable(),
+        opensAtL1Height: count,
       }),
     )
     .max(MAX_ROWS),
+  next: word.nullable(),
+  recovery: z.object({ delayBlocks: count, threshold: count, keys: z.array(hash).max(100) }),
   batches: z
     .array(
       z.object({

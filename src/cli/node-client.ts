@@ -32,6 +32,12 @@ export interface NodeClientOptions {
 }
 
 const MAX_ANSWER_BYTES = 32_000_000
+/** A proof of reserves has a kilobyte or two a coin. */
+const MAX_PROOF_BYTES = 1 << 30
+const PROOF_TIMEOUT_MS = 150_000
+const RESERVES_PAGE = 1_000
+const RESERVES_COINS_MAX = 100_000
+const RESERVES_TRIES_MAX = 5
 
 interface Post {
   readonly json: object
@@ -87,8 +93,41 @@ export class NodeClient {
     return this.#json(`/v1/releases/${encodeURIComponent(id)}`, releaseAnswer)
   }
 
-  reserves(): Promise<z.infer<typeof reservesAnswer>> {
-    return this.#json('/v1/reserves', reservesAnswer)
+  /** All coins, of one block: where blocks come too fast for that, it says so. */
+  async reserves(): Promise<z.infer<typeof reservesAnswer>> {
+    for (let attempt = 0; attempt < RESERVES_TRIES_MAX; attempt++) {
+      const whole = await this.#reservesOfOneBlock()
+      if (whole !== undefined) return whole
+    }
+    throw new CliError(
+      EXIT.failed,
+      'reserves-moving',
+      'the reserves change while they are listed',
+      {
+        hint: 'a proof is of one block: causeway chain verify',
+      },
+    )
+  }
+
+  /** Undefined when a block came between two pages. */
+  async #reservesOfOneBlock(): Promise<z.infer<typeof reservesAnswer> | undefined> {
+    const first = await this.#json(`/v1/reserves?limit=${RESERVES_PAGE}`, reservesAnswer)
+    const coins = [...first.coins]
+    for (let { next } = first; next !== null; ) {
+      if (coins.length > RESERVES_COINS_MAX) return undefined
+      const path = `/v1/reserves?limit=${RESERVES_PAGE}&after=${encodeURIComponent(next)}`
+      const page = await this.#json(path, reservesAnswer)
+      if (page.height !== first.height || page.coins.length === 0) return undefined
+      coins.push(...page.coins)
+      next = page.next
+    }
+    return { ...first, coins, next: null }
+  }
+
+  /** A proof of reserves, unchecked: for `checkReservesProof`. */
+  async reservesProof(): Promise<Uint8Array> {
+    const limits = { timeoutMs: PROOF_TIMEOUT_MS, maxBytes: MAX_PROOF_BYTES }
+    return (await this.#request('/v1/proofs/reserves', undefined, limits)).body
   }
 
   federation(): Promise<z.infer<typeof federationAnswer>> {
@@ -152,7 +191,11 @@ export class NodeClient {
     )
   }
 
-  async #request(path: string, post?: Post): Promise<HttpAnswer> {
+  async #request(
+    path: string,
+    post?: Post,
+    chosen: { readonly timeoutMs?: number; readonly maxBytes?: number } = {},
+  ): Promise<HttpAnswer> {
     const request: RequestInit =
       post === undefined
         ? {}
@@ -162,8 +205,8 @@ export class NodeClient {
             body: JSON.stringify(post.json),
           }
     const limits = {
-      timeoutMs: this.#options.timeoutMs ?? 15_000,
-      maxBytes: MAX_ANSWER_BYTES,
+      timeoutMs: chosen.timeoutMs ?? this.#options.timeoutMs ?? 15_000,
+      maxBytes: chosen.maxBytes ?? MAX_ANSWER_BYTES,
       signal: this.#options.signal,
     }
     const answer = await boundedFetch(`${this.apiUrl}${path}`, limits, request)

@@ -193,6 +193,14 @@ function offendersOf({ validators }: NodeStatus): string | undefined {
   return `${named.join(', ')}; see: causeway chain evidence`
 }
 
+function recoveryText(recovery: NodeStatus['peg']['recovery']): string | undefined {
+  if (recovery === null) return undefined
+  const { blocksLeft, valueSats, opensAtL1Height } = recovery
+  return blocksLeft === 0
+    ? `COULD MOVE ${btc(valueSats)} NOW`
+    : `none before L1 block ${opensAtL1Height}, ${blocksLeft} to come`
+}
+
 async function runStatus({ context }: CommandCall): Promise<void> {
   const status = await context.node.status()
   const { peg, l1 } = status
@@ -207,6 +215,7 @@ async function runStatus({ context }: CommandCall): Promise<void> {
       ['L1', l1.message === null ? `${l1.network} at ${l1.height}` : `${l1.state}: ${l1.message}`],
       ['peg', peg.state],
       ['supply', btc(peg.supply)],
+      ['recovery keys', recoveryText(peg.recovery)],
       ['reserves', `${btc(peg.reserves)}${peg.solvent ? '' : ' — THE BOOKS DO NOT AGREE'}`],
     ]),
   )

@@ -34,6 +34,7 @@ import {
   endOfPrefix,
   heightByHashKey,
   heightKey,
+  l1TransactionKey,
   metaKey,
   scriptHistoryKey,
   scriptHistoryPrefix,
@@ -72,7 +73,7 @@ import { StorageCorruptError, StorageMismatchError } from './storage-error.ts'
 /** The tip's coinbase counts from the median before the tip, which needs one time more. */
 const RECENT_TIMES = MEDIAN_TIME_SPAN + 1
 /** Of keys and records. A database of another version is refused; the node can synchronise anew. */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 /**
  * Transactions of decoded blocks in memory, about 3 KB each; a block counts as some more of them. The last
  * two full blocks or the last fifty small ones always fit.
@@ -312,6 +313,12 @@ export class ChainDatabase {
   /** The L1 output behind an input of a mint transaction. */
   depositPrevout(outPoint: OutPoint): TxOutput | undefined {
     return this.#read(depositPrevoutKey(encodeOutPoint(outPoint)), outputRecord)
+  }
+
+  /** Of the last block here whose L1 section proves this L1 transaction. */
+  findL1ProofHeight(txid: Txid): number | undefined {
+    const height = this.#read(l1TransactionKey(reversedToBytes(txid)), heightRecord)
+    return height !== undefined && this.#reaches(height) ? height : undefined
   }
 
   #reaches(height: number): boolean {

@@ -26,13 +26,14 @@ import {
   hashToBytes,
   reversedToBytes,
 } from '../primitives/hashes.ts'
-import { sha256 } from '../primitives/sha256.ts'
+import { sha256, sha256d } from '../primitives/sha256.ts'
 import type { Write } from '../runtime/runtime.ts'
 import {
   depositPrevoutKey,
   evidenceKey,
   heightByHashKey,
   heightKey,
+  l1TransactionKey,
   metaKey,
   STATE_KEY_BYTES_MAX,
   scriptHistoryKey,
@@ -159,6 +160,7 @@ function addBlockRows(writes: Write[], committed: BareBlock, info: BlockInfo): v
     put(metaKey('tip'), tipRecord.encode({ height, hash })),
   )
   addEvidenceRows(writes, committed)
+  addL1Rows(writes, committed)
   // Block 0 may be Bitcoin's own, whose bytes say nothing of the extension.
   if (height === 0) writes.push(put(metaKey('genesis'), encodeBlock(committed.block)))
 }
@@ -171,6 +173,14 @@ function addEvidenceRows(writes: Write[], { height, block }: BareBlock): void {
       kind: 'delete',
       key: evidenceKey('waitingEvidence', offence),
     })
+  }
+}
+
+function addL1Rows(writes: Write[], { height, block }: BareBlock): void {
+  const { confirmations, deposits } = block.l1Section
+  for (const { transaction } of [...confirmations, ...deposits]) {
+    // Without witness, so this is its txid.
+    writes.push(put(l1TransactionKey(sha256d(transaction)), heightRecord.encode(height)))
   }
 }
 

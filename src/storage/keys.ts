@@ -40,6 +40,8 @@ export const KEY_PREFIX = {
   depositPrevout: 0x40,
   /** outpoint of a coin that came with a snapshot -> its value and script */
   snapshotOutput: 0x41,
+  /** L1 txid -> height of the last block whose L1 section proves the transaction */
+  l1Transaction: 0x42,
   /** height u32be ‖ signer u16be -> height of the block that carries it, the two votes */
   evidence: 0x50,
   /** height u32be ‖ signer u16be -> the two votes: not in a block yet */
@@ -89,6 +91,11 @@ export function depositPrevoutKey(outPoint: Uint8Array): Uint8Array {
 
 export function snapshotOutputKey(outPoint: Uint8Array): Uint8Array {
   return prefixed(KEY_PREFIX.snapshotOutput, outPoint)
+}
+
+/** `txid` is 32 bytes in SHA256d's order. */
+export function l1TransactionKey(txid: Uint8Array): Uint8Array {
+  return prefixed(KEY_PREFIX.l1Transaction, txid)
 }
 
 type EvidenceRow = 'evidence' | 'waitingEvidence'

@@ -16,7 +16,7 @@ function samplesIn(text: string): Map<string, number> {
       expect(line).toMatch(new RegExp(`^# TYPE ${metric} (?:gauge|counter)$`))
       continue
     }
-    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="\d+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
+    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="[a-z0-9-]+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
     expect(sample, line).not.toBeNull()
     expect(sample?.[1]).toBe(metric)
     samples.set(`${sample?.[1]}${sample?.[2]}`, Number(sample?.[3]))
@@ -45,5 +45,11 @@ describe('/metrics', () => {
     expect(said('validator_offences_total{validator="2"}')).toBe(1)
     expect(said('member_faults_total{member="3",kind="bad-share"}')).toBe(2)
     expect(said('peg_reserves_satoshis')).toBe(100_000)
+    expect(said('peg_recovery_opens_l1_height')).toBe(4_440)
+    expect(said('peg_recovery_blocks_left')).toBe(4_309)
+    expect(said('l1_state{state="ok"}')).toBe(1)
+    expect(said('l1_state{state="forked"}')).toBe(0)
+    expect(said('peg_state{state="open"}')).toBe(1)
+    expect(said('peg_state{state="frozen"}')).toBe(0)
   })
 })

@@ -106,6 +106,70 @@ describe('a proof', () => {
   })
 })
 
+describe('a proof of reserves', () => {
+  it('comes piece by piece, as a file named after its block', async () => {
+    const { chain } = storyChain()
+    chain.proofPieces = [Uint8Array.of(1, 2), Uint8Array.of(3)]
+    const response = await apiFixture(chain).get('/v1/proofs/reserves')
+    expect(response.headers.get('Content-Type')).toBe('application/octet-stream')
+    const name = `reserves-${chain.tip.height}.proof`
+    expect(response.headers.get('Content-Disposition')).toBe(`attachment; filename="${name}"`)
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(Uint8Array.of(1, 2, 3))
+  })
+
+  it('is made for a few at a time, and whoever leaves makes room', async () => {
+    const { chain } = storyChain()
+    chain.proofPieces = [Uint8Array.of(1), Uint8Array.of(2)]
+    const api = apiFixture(chain, { reservesProofsMax: 2 })
+    const [first, second] = [
+      await api.get('/v1/proofs/reserves'),
+      await api.get('/v1/proofs/reserves'),
+    ]
+    await expectProblem(await api.get('/v1/proofs/reserves'), 503, 'busy')
+    await first.body?.cancel()
+    const third = await api.get('/v1/proofs/reserves')
+    expect(third.status).toBe(200)
+    await Promise.all([second.arrayBuffer(), third.arrayBuffer()])
+    expect((await api.get('/v1/proofs/reserves')).status).toBe(200)
+  })
+
+  it('ends with its time, or with a piece that cannot be made, and makes room too', async () => {
+    const { chain } = storyChain()
+    chain.proofPieces = (function* () {
+      for (;;) yield Uint8Array.of(1)
+    })()
+    const api = apiFixture(chain, { reservesProofsMax: 1, reservesProofMs: 1 })
+    const late = await api.get('/v1/proofs/reserves')
+    await expect(late.arrayBuffer()).rejects.toThrow('timed out')
+    expect((await api.get('/v1/proofs/reserves')).status).toBe(200)
+    chain.proofPieces = (function* () {
+      yield Uint8Array.of(1)
+      throw new TypeError('a broken disk')
+    })()
+    const roomy = apiFixture(chain, { reservesProofsMax: 1 })
+    await expect((await roomy.get('/v1/proofs/reserves')).arrayBuffer()).rejects.toThrow('broken')
+    expect((await roomy.get('/v1/proofs/reserves')).status).toBe(200)
+  })
+})
+
+describe('the reserves', () => {
+  it('are asked for by the page', async () => {
+    const { chain } = storyChain()
+    const api = apiFixture(chain)
+    const after = `${'ab'.repeat(32)}:1`
+    expect((await api.get(`/v1/reserves?limit=1000&after=${after}`)).status).toBe(200)
+    for (const query of [
+      'limit=0',
+      'limit=1001',
+      'limit=x',
+      'after=ab',
+      `after=${after}1111111111`,
+    ]) {
+      await expectProblem(await api.get(`/v1/reserves?${query}`), 400, 'invalid-request')
+    }
+  })
+})
+
 describe('a deposit address', () => {
   it('is given for an address of this chain', async () => {
     const response = await ask(new ChainFixture(), alice)

@@ -9,14 +9,16 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { buildCoinProof } from '../../src/chain/build-proof.ts'
+import { createChainProofs } from '../../src/cli/node/chain-proofs.ts'
 import { decodeCertificate } from '../../src/consensus/certificate.ts'
-import { bytesToHex } from '../../src/primitives/bytes.ts'
+import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { type BrowserModules, browserModules } from '../support/browser-modules.ts'
 import { chainOf, finalBlocks } from '../support/certified-chain.ts'
 import { testParams } from '../support/chain-world.ts'
 
 const VERIFIER = 'src/chain/verify-proof.ts'
+const RESERVES_VERIFIER = 'src/chain/verify-reserves-proof.ts'
 const ENTRY = 'entry.js'
 const outcomes = z.array(z.string())
 
@@ -38,9 +40,14 @@ beforeAll(async () => {
   )
   // In the last sibling hash.
   const forged = proofs[0]!.replace(/.(?=.{40}$)/, (digit) => (digit === '0' ? '1' : '0'))
-  const facts = { chainId: params.chainId, validators: params.validators }
+  const reserves = await createChainProofs(chain).reservesProof()
+  if (!reserves.ok) throw new TypeError(reserves.error.code)
+  const file = bytesToHex(concatBytes(...reserves.value.pieces))
+  const { recovery } = params.peg
+  const facts = { chainId: params.chainId, validators: params.validators, peg: { recovery } }
   const source = `
 import { checkChainProof } from './${VERIFIER}'
+import { checkReservesProof } from './${RESERVES_VERIFIER}'
 import { hexToBytes } from './src/primitives/bytes.ts'
 const facts = ${JSON.stringify(facts)}
 globalThis.outcome = ${JSON.stringify([...proofs, forged])}.map((proof) => {
@@ -49,20 +56,29 @@ globalThis.outcome = ${JSON.stringify([...proofs, forged])}.map((proof) => {
     ? checked.value.height + ' ' + checked.value.totals.supply + ' ' + checked.value.coin.kind
     : checked.error.code
 })
+const checked = checkReservesProof(facts, hexToBytes('${file}'))
+globalThis.outcome.push(checked.ok ? checked.value.coins.length + ' coin' : checked.error.code)
 `
   const imports = {
     [`./${VERIFIER}`]: VERIFIER,
+    [`./${RESERVES_VERIFIER}`]: RESERVES_VERIFIER,
     './src/primitives/bytes.ts': 'src/primitives/bytes.ts',
   }
   modules = { ...browserModules(...Object.values(imports)), [ENTRY]: { source, imports } }
 })
 
-const EXPECTED = ['5 10000000 unspent', '5 10000000 absent', '5 10000000 pending', 'proof-state']
+const EXPECTED = [
+  '5 10000000 unspent',
+  '5 10000000 absent',
+  '5 10000000 pending',
+  'proof-state',
+  '1 coin',
+]
 
 describe('the verifier of proofs', () => {
   it('imports nothing of Node, and no more than it needs', () => {
     // `browserModules` throws for a `node:` import.
-    const paths = Object.keys(browserModules(VERIFIER))
+    const paths = Object.keys(browserModules(VERIFIER, RESERVES_VERIFIER))
     expect(paths).toContain('src/primitives/secp256k1.ts')
     const ours = paths.filter((path) => !path.startsWith('node_modules/@noble/'))
     expect(

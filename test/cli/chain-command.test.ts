@@ -187,6 +187,7 @@ describe('federation', () => {
     keyEpoch: 0,
     l1Height: 104,
     inBatch: null,
+    opensAtL1Height: 4_424,
   }
   const equation = {
     supply: 900_000,
@@ -196,23 +197,39 @@ describe('federation', () => {
     reserves: 951_500,
     holds: true,
   }
+  const recovery = { delayBlocks: 4_320, threshold: 2, keys: [] }
+  const page = { height: 42, equation, next: null, recovery, batches: [] }
 
   test('reserves are added up here, and the node’s word is not taken', async () => {
-    node.answers.set('GET /v1/reserves', ok({ equation, coins: [coin], batches: [] }))
+    node.answers.set('GET /v1/reserves?limit=1000', ok({ ...page, coins: [coin] }))
     const run = await cli(at('federation', 'reserves', '--json'))
     expect(json(run)).toMatchObject({ verified: true, equation: { supply: 900_000 } })
     node.answers.set(
-      'GET /v1/reserves',
-      ok({ equation: { ...equation, supply: 900_001 }, coins: [coin], batches: [] }),
+      'GET /v1/reserves?limit=1000',
+      ok({ ...page, equation: { ...equation, supply: 900_001 }, coins: [coin] }),
     )
     const broken = await cli(at('federation', 'reserves', '--json'))
     expect(broken.exitCode).toBe(9)
     expect(json(broken)).toMatchObject({ error: { code: 'not-solvent' } })
   })
 
+  test('reserves of many pages are those of one block, or none', async () => {
+    const half = { ...coin, valueSats: 475_750 }
+    const other = { ...half, vout: 1 }
+    const next = `${half.txid}:0`
+    node.answers.set('GET /v1/reserves?limit=1000', ok({ ...page, coins: [half], next }))
+    const second = `GET /v1/reserves?limit=1000&after=${encodeURIComponent(next)}`
+    node.answers.set(second, ok({ ...page, coins: [other] }))
+    const run = await cli(at('federation', 'reserves', '--json'))
+    expect(json(run)).toMatchObject({ verified: true, coins: [{ vout: 0 }, { vout: 1 }] })
+    node.answers.set(second, ok({ ...page, height: 43, coins: [other] }))
+    const moving = await cli(at('federation', 'reserves', '--json'))
+    expect(json(moving)).toMatchObject({ error: { code: 'reserves-moving' } })
+  })
+
   test('coins that do not add up to the reserves are exit code 9 as well', async () => {
     const short = { ...coin, valueSats: 951_499 }
-    node.answers.set('GET /v1/reserves', ok({ equation, coins: [short], batches: [] }))
+    node.answers.set('GET /v1/reserves?limit=1000', ok({ ...page, coins: [short] }))
     expect((await cli(at('federation', 'reserves'))).exitCode).toBe(9)
   })
 })

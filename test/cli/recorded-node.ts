@@ -73,6 +73,7 @@ export function nodeStatus(): Record<string, unknown> & { peg: Record<string, un
       minReleaseSats: 10_000,
       l1Depth: 3,
       feeRateSatsPerKvb: 2_000,
+      recovery: null,
     },
   }
 }

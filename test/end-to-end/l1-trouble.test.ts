@@ -21,6 +21,7 @@ import {
   isMinted,
   l1ScriptOf,
   mineUntilPaid,
+  releaseWhen,
 } from '../support/devnet-checks.ts'
 import { createPayee, createUser, type DevnetUser } from '../support/devnet-user.ts'
 
@@ -189,6 +190,87 @@ describe.skipIf(bitcoindPath === undefined)('trouble with L1', () => {
       const { coins } = await node.client.reserves()
       const coin = coins.find((each) => each.txid === txid)
       expect(coin?.l1Height).toBe(height + 5)
+    },
+    TEST_TIMEOUT_MS,
+  )
+
+  it(
+    'is not misled by an L1 with a branch of its own, which says that it stands still',
+    async () => {
+      const devnet = net()
+      const misled = validatorOf(devnet, 1)
+      const own = await startBitcoind()
+      try {
+        const { chainHeight } = (await misled.client.status()).l1
+        await feed(devnet, own, chainHeight - 2)
+        const { address } = createPayee('a miner of its own')
+        await own.rpc.call('generatetoaddress', [1, address])
+        await withL1(misled, own, async () => {
+          // Shorter than what the chain knows, and then longer than all others.
+          expect(await l1State(misled, 'forked')).toContain('another branch')
+          await own.rpc.call('generatetoaddress', [50, address])
+          const recipient = await depositAndMint('while one was misled')
+          expect(recipient).not.toBe('')
+          await pay()
+          const { l1, peg } = await misled.client.status()
+          expect([l1.state, peg.state]).toEqual(['forked', 'frozen'])
+          // The others' blocks are good all the same: they prove what they say.
+          expect(l1.chainHeight).toBeGreaterThan(chainHeight)
+        })
+      } finally {
+        await own.stop()
+      }
+    },
+    TEST_TIMEOUT_MS,
+  )
+
+  it(
+    'freezes the peg when L1 reorganises deeper than it allows for, until the old branch is back',
+    async () => {
+      const devnet = net()
+      const { rpc, l1 } = devnet.l1
+      const node = validatorOf(devnet, 1)
+      await depositAndMint('before the deep reorganisation')
+      const { chainHeight } = (await node.client.status()).l1
+      const replaced = await rpc.call('getblockhash', [chainHeight])
+      const { height: tip } = await l1.tip()
+      await rpc.call('invalidateblock', [replaced])
+      const { address } = createPayee('the miner of the other branch')
+      for (let height = chainHeight; height <= tip + 5; height++) {
+        await rpc.call('generateblock', [address, []])
+      }
+      for (const validator of devnet.validators) await l1State(validator, 'forked')
+
+      // The chain goes on, and the peg says that it does not.
+      const burn = await user.release(300_000, createPayee('during the reorganisation').address)
+      await finalWhen(node, burn)
+      await pay()
+      for (const { client, apiUrl } of devnet.validators) {
+        const { l1: seen, peg } = await client.status()
+        expect([seen.chainHeight, peg.state]).toEqual([chainHeight, 'frozen'])
+        expect(await (await fetch(`${apiUrl}/metrics`)).text()).toContain(
+          'causeway_peg_state{state="frozen"} 1\n',
+        )
+        const health = await fetch(`${apiUrl}/healthz`)
+        expect([health.ok, await health.text()]).toEqual([
+          false,
+          expect.stringContaining('reorganised deeper'),
+        ])
+      }
+      const asked = await user.run('peg', 'deposit-address', createPayee('too early').address)
+      expect(asked.json).toMatchObject({ error: { code: 'peg-frozen' } })
+      const waiting = await releaseWhen(node, burn, ({ l1Txid }) => l1Txid !== null)
+      expect(waiting.status).toBe('batched')
+      expect(await l1.mempoolTransactionIds()).not.toContain(waiting.l1Txid)
+
+      await rpc.call('invalidateblock', [await rpc.call('getblockhash', [chainHeight])])
+      await rpc.call('reconsiderblock', [replaced])
+      await devnet.faucet.mine(1)
+      for (const validator of devnet.validators) await l1State(validator, 'ok')
+      expect((await node.client.status()).peg.state).toBe('open')
+      await mineUntilPaid(devnet, node, burn)
+      await depositAndMint('after the deep reorganisation')
+      await expectReservesOnL1(devnet)
     },
     TEST_TIMEOUT_MS,
   )

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { DepositBook } from '../../federation/deposits/deposit-book.ts'
 import { scanBlock } from '../../federation/deposits/scan-block.ts'
+import { findL1TransactionProof } from '../../federation/l1/proofs.ts'
 import {
   createL1SectionPlanner,
   DEPOSITS_PER_BLOCK,
   type L1SectionPlanner,
 } from '../../federation/l1-section-planner.ts'
 import { createConfirmationFinder } from '../../federation/releases/confirmation-finder.ts'
+import { encodeHeader } from '../../src/bitcoin/header.ts'
 import { transactionId, transactionWeight } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/chain/l1-section.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
@@ -77,6 +79,19 @@ class Planning {
         .map((registration) => [bytesToHex(registration.script), registration]),
     )
     await this.book.record(scanBlock(block.transactions, height, registrations), undefined)
+  }
+
+  /** With its proof, as the watcher leaves it. */
+  async depositKept(payment: { to: Uint8Array; value: bigint }): Promise<void> {
+    await this.deposit(payment)
+    const { height, block, hash } = this.world.l1Chain.tip()
+    const { header, transactions } = block
+    const summary = { hash, height, header: encodeHeader(header) }
+    const proof = findL1TransactionProof(
+      { ...summary, transactions },
+      transactionId(transactions[1]!),
+    )
+    await this.book.record([], undefined, [proof!])
   }
 
   supply(): bigint {
@@ -212,6 +227,36 @@ describe('the L1 section planner', () => {
     await planning.world.mine()
     await planning.prepare()
     expect(planning.planner.hasWork(planning.state)).toBe(true)
+  })
+
+  it('proves a small deposit of long ago though its block is pruned everywhere', async () => {
+    const world = await PegWorld.open()
+    const planning = await Planning.of(world)
+    await planning.depositKept({ to: alice, value: 6_000n })
+    await world.mine(30)
+    await planning.extend()
+    expect(planning.supply()).toBe(0n)
+    world.l1.prunedTo = 130
+    await planning.depositKept({ to: alice, value: 6_000n })
+    await world.mine(4)
+    await planning.extend()
+    expect(planning.supply()).toBe(12_000n)
+    expect(planning.book.waiting.size).toBe(0)
+  })
+
+  it('has a deposit looked for again that is not in the block where it was seen', async () => {
+    const world = await PegWorld.open()
+    const planning = await Planning.of(world)
+    await planning.book.register(world.registration(alice), 'asked')
+    await planning.book.lookedBack([bytesToHex(world.registration(alice).script)])
+    await planning.deposit({ to: alice, value: 20_000n })
+    const [deposit] = planning.book.waiting.values()
+    await planning.book.record([{ ...deposit!, l1Height: deposit!.l1Height - 1 }], undefined)
+    await world.mine(4)
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+    expect(planning.book.waiting.size).toBe(0)
+    expect(planning.book.awaitingLookBack()).toHaveLength(1)
   })
 
   it('never proposes an L1 transaction that no block could carry', async () => {

@@ -1,14 +1,22 @@
 import { describe, expect, it } from 'vitest'
 import { L1WrongNetworkError } from '../../federation/l1/l1-error.ts'
 import { createL1View, type L1View } from '../../federation/l1-view.ts'
+import { headerHash } from '../../src/bitcoin/header.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
+import { findL1Header } from '../../src/chain/peg/l1-headers.ts'
 import { WALLET_SCRIPT } from './l1/taproot-spender.ts'
 import { PegWorld, until } from './peg-world.ts'
 
 async function viewing(world: PegWorld, l1 = world.l1.port): Promise<L1View & { changes: number }> {
-  const view = createL1View(l1, world.runtime, () => {
-    const { l1Height, l1Hash } = getPegBooks(world.chain.state.view)
-    return { height: l1Height, hash: l1Hash }
+  const view = createL1View(l1, world.runtime, {
+    last: () => {
+      const { l1Height, l1Hash } = getPegBooks(world.chain.state.view)
+      return { height: l1Height, hash: l1Hash }
+    },
+    hashAt: (height) => {
+      const header = findL1Header(world.chain.state.view, height)
+      return header === undefined ? undefined : headerHash(header)
+    },
   })
   const counted = Object.assign(view, { changes: 0 })
   view.onChange(() => {
@@ -73,6 +81,21 @@ describe('the view of L1', () => {
     await world.l1Chain.reorganise(depth + 2, { script: WALLET_SCRIPT, transactions: 'return' })
     await becomes(world, view, 'forked')
     expect(view.health()).toMatchObject({ message: expect.stringContaining('another branch') })
+    await view.stop()
+  })
+
+  it('is forked, not behind, when what L1 has is another branch that is shorter', async () => {
+    const world = await PegWorld.open()
+    const { height } = world.l1Tip
+    await world.mine(10)
+    world.extendWith({})
+    const view = await viewing(world)
+    await becomes(world, view, 'ok')
+    await world.l1Chain.invalidate(world.l1Chain.blockAt(height - 1)!.hash)
+    await becomes(world, view, 'behind')
+    await world.mine(4)
+    expect(world.l1Tip.height).toBeLessThan(getPegBooks(world.chain.state.view).l1Height)
+    await becomes(world, view, 'forked')
     await view.stop()
   })
 

@@ -5,6 +5,7 @@ import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { findBatch } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
+import { mintWindow } from '../../src/chain/peg/deposits.ts'
 import { findRelease } from '../../src/chain/peg/releases.ts'
 import { toHash32 } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -166,6 +167,29 @@ describe('four members', () => {
     expect(await judge({ ...all, l1Section: { ...EMPTY_L1_SECTION, headers: young } })).toBe(
       'pending',
     )
+  })
+
+  it('agree to no mint of a deposit that the recovery keys could soon take back', {
+    timeout: 120_000,
+  }, async () => {
+    await withKey()
+    await deposit(200_000n)
+    const { world } = federation
+    const proofs = federation.blocks.flatMap(({ l1Section }) => l1Section.deposits)
+    const proposal = {
+      l1Section: { ...EMPTY_L1_SECTION, deposits: proofs },
+      feeRate: world.params.peg.feeRateFloor,
+    }
+    const judge = () => federation.member(1).judge(world.chain.state, proposal)
+    expect(await judge()).toBe('valid')
+    // The chain has heard nothing of these blocks; the member's own L1 has them.
+    await world.mine(mintWindow(world.params.peg.recovery))
+    const { height } = world.l1Tip
+    await federation.run(() => {
+      const health = federation.member(1).l1Health()
+      return health.state === 'ok' && health.height === height
+    })
+    expect(await judge()).toBe('pending')
   })
 
   it('keep the chain going without L1 while too few of them can see it', {

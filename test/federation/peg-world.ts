@@ -195,6 +195,7 @@ export class PegWorld {
   openBook(): Promise<DepositBook> {
     return openDepositBook(this.store, {
       isMinted: (outPoint) => findClaimHeight(this.chain.state.view, outPoint) !== undefined,
+      minDepositSats: this.params.peg.minDepositSats,
     })
   }
 

@@ -117,6 +117,8 @@ export class ChainFixture {
   releases: ReleaseView[] = []
   /** Newest first. */
   evidence: EvidenceView[] = []
+  /** What a proof of reserves is made of here. */
+  proofPieces: Iterable<Uint8Array> = []
   readonly handlers = new Set<(event: NodeFacadeEvent) => void>()
 
   constructor() {

@@ -4,7 +4,7 @@
  * into it. L1 blocks come only when a test mines them.
  */
 
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +29,8 @@ const START_TIMEOUT_MS = 200_000
 interface TestDevnetOptions {
   /** Without it the tests go on as soon as the processes run. @default true */
   readonly waitUntilOpen?: boolean
+  /** For L1's bitcoind, besides its own. */
+  readonly bitcoindArguments?: readonly string[]
 }
 
 /** Starts a devnet before the tests of this group and stops it after them. */
@@ -50,9 +52,9 @@ export function useDevnet(options: TestDevnetOptions = {}): () => Devnet {
 /** In a folder with a devnet it goes on with that. */
 async function startTestDevnet(folder: string, options: TestDevnetOptions = {}): Promise<Devnet> {
   const start = options.waitUntilOpen === false ? launchDevnet : startDevnet
-  const l1: L1Choice = { kind: 'bitcoind', program: present(bitcoindPath, 'bitcoind') }
+  const l1: L1Choice = { kind: 'bitcoind', program: bitcoindProgram(folder, options) }
   return await start({
-    folder,
+    folder: join(folder, 'net'),
     l1,
     validators: 4,
     apiPort: 0,
@@ -60,6 +62,15 @@ async function startTestDevnet(folder: string, options: TestDevnetOptions = {}):
     signal: new AbortController().signal,
     report: () => undefined,
   })
+}
+
+function bitcoindProgram(folder: string, { bitcoindArguments = [] }: TestDevnetOptions): string {
+  const program = present(bitcoindPath, 'bitcoind')
+  if (bitcoindArguments.length === 0) return program
+  const wrapper = join(folder, 'bitcoind')
+  const line = `exec "${program}" "$@" ${bitcoindArguments.join(' ')}`
+  writeFileSync(wrapper, `#!/bin/sh\n${line}\n`, { mode: 0o700 })
+  return wrapper
 }
 
 interface TestFolder {

@@ -86,6 +86,7 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
           : one.burnTxid === id.txid && one.burnVout === id.vout,
       ),
     reserves: async () => ({
+      height: 3,
       equation: {
         supply: 90_000,
         pendingReleases: 9_000,
@@ -102,8 +103,11 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
           keyEpoch: 0,
           l1Height: 120,
           inBatch: null,
+          opensAtL1Height: 4_440,
         },
       ],
+      next: null,
+      recovery: { delayBlocks: 4_320, threshold: 2, keys: [] },
       batches: [],
     }),
     federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
@@ -116,6 +120,7 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
     genesis: () => ({ name: 'test' }),
     supplyProof: async () => ok(proofAtTip(fixture, 'supply')),
     coinProof: async ({ txid, vout }) => ok(proofAtTip(fixture, `${txid}:${vout}`)),
+    reservesProof: async () => ok({ ...proofAtTip(fixture, ''), pieces: fixture.proofPieces }),
     health: () => ({ ok: fixture.reasons.length === 0, reasons: fixture.reasons }),
     onEvent(handler) {
       fixture.handlers.add(handler)
@@ -167,6 +172,7 @@ function statusView(fixture: ChainFixture): StatusView {
       minReleaseSats: 10_000,
       l1Depth: 6,
       feeRateSatsPerKvb: 1_000,
+      recovery: { opensAtL1Height: 4_440, blocksLeft: 4_309, coins: 1, valueSats: 100_000 },
     },
   }
 }

@@ -117,7 +117,7 @@ function drawAge() {
   setText('block-age', seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`)
 }
 
-function drawReserves({ equation, coins }) {
+function drawReserves({ equation, coins, next }) {
   setText('supply', bitcoin(equation.supply))
   setText('pending', bitcoin(equation.pendingReleases))
   setText('fee-reserve', bitcoin(equation.feeReserve))
@@ -136,8 +136,13 @@ function drawReserves({ equation, coins }) {
       cell(bitcoin(coin.valueSats), 'number'),
       cell(String(coin.keyEpoch)),
       cell(coin.inBatch === null ? '' : String(coin.inBatch)),
+      cell(coin.opensAtL1Height.toLocaleString('en'), 'number'),
     ],
     'No reserves yet',
+  )
+  setText(
+    'coins-more',
+    next === null ? '' : `These are ${coins.length} of them; /v1/reserves has all, by the page.`,
   )
 }
 
@@ -169,6 +174,7 @@ const DEPOSIT_WORDS = {
   seen: () => 'seen on Bitcoin',
   confirming: (one) => `${one.confirmations} of ${one.requiredConfirmations} confirmations`,
   'below-minimum': () => 'waits for more: below the minimum',
+  expired: () => 'too old to be minted',
   minted: (one) => `arrived in block ${one.mintHeight}`,
 }
 

@@ -19,6 +19,7 @@ import type { DepositClaim, DepositProof, L1Section } from '../l1-section.ts'
 import { type ChainParams, L1_COINBASE_MATURITY, MAX_DEPOSITS_PER_BLOCK } from '../params.ts'
 import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '../state.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
+import type { RecoveryPolicy } from './deposit-address.ts'
 import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
 import { checkL1Proof } from './l1-proof.ts'
 import { putFederationScript, putReserve } from './reserves.ts'
@@ -50,6 +51,22 @@ export function extraHeadersFor(params: ChainParams, value: Sats, position: numb
   }
   // L1's own rule: a coinbase output cannot be spent, and may yet vanish, before 100 blocks.
   return position === 0 ? Math.max(extra, L1_COINBASE_MATURITY - params.peg.l1Depth) : extra
+}
+
+/** The recovery leaf of a coin that is minted now stays shut for at least this part of its delay. */
+const SHUT_SHARE = 4
+
+/** L1 blocks after its own within which a deposit can be minted. */
+export function mintWindow(recovery: Pick<RecoveryPolicy, 'delayBlocks'>): number {
+  return recovery.delayBlocks - Math.ceil(recovery.delayBlocks / SHUT_SHARE)
+}
+
+/**
+ * True when a deposit is so old that the recovery keys could take it back, now or soon: minted, it would
+ * be paid twice. `l1Height`: the last L1 block that counts.
+ */
+export function isExpired(params: ChainParams, depositL1Height: number, l1Height: number): boolean {
+  return l1Height - depositL1Height > mintWindow(params.peg.recovery)
 }
 
 /** Checks and books the section's deposits; returns them in the order of the mint transaction. */
@@ -122,8 +139,10 @@ function checkClaim(
   const keyEpoch = findKeyEpoch(view, claim.keyEpoch)
   if (keyEpoch === undefined) return reject('deposit-key-epoch')
   const { position } = proof.merkle
-  const onTop = getPegBooks(view).l1Height - proof.l1Height
+  const { l1Height } = getPegBooks(view)
+  const onTop = l1Height - proof.l1Height
   if (onTop < extraHeadersFor(params, output.value, position)) return reject('deposit-immature')
+  if (isExpired(params, proof.l1Height, l1Height)) return reject('deposit-expired')
   const expected = depositScriptOf(params, keyEpoch, claim.recipient)
   if (!equalBytes(output.script, expected)) return reject('deposit-address')
   return ok({

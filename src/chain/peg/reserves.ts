@@ -61,6 +61,27 @@ export function* reserveCoins(view: StateView): Iterable<ReserveCoin> {
   for (const [, bytes] of view.range(NAMESPACE.reserve)) yield decodeAll(bytes, readReserve)
 }
 
+/** Some of the coins in outpoint order, from behind `after` on; `next` is the last when more follow. */
+export function reservesPage(
+  view: StateView,
+  page: { readonly after?: OutPoint; readonly limit: number },
+): { readonly coins: readonly ReserveCoin[]; readonly next: OutPoint | undefined } {
+  const from = page.after === undefined ? '' : outPointStateKey(NAMESPACE.reserve, page.after)
+  const coins: ReserveCoin[] = []
+  for (const [key, bytes] of view.range(NAMESPACE.reserve)) {
+    if (key <= from) continue
+    if (coins.length === page.limit) return { coins, next: coins.at(-1)?.outPoint }
+    coins.push(decodeAll(bytes, readReserve))
+  }
+  return { coins, next: undefined }
+}
+
+export function countReserves(view: StateView): number {
+  let count = 0
+  for (const _ of view.range(NAMESPACE.reserve)) count++
+  return count
+}
+
 /** Satoshis that the overlay adds to the reserves of the view beneath it; negative when it takes. */
 export function reservesChange(overlay: StateOverlay): bigint {
   let change = 0n

@@ -1,6 +1,6 @@
 /**
  * A devnet's folder: what was decided when it was made, so that a second start goes on where it
- * stopped. One home per validator, and secrets that are worth nothing.
+ * stopped. One home per validator, the keys for a recovery, and secrets that are worth nothing.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -119,6 +119,9 @@ async function writeDevnet(folder: string, plan: NewDevnet): Promise<DevnetFiles
     validators,
     faucetSecret: bytesToHex(freshSecret()),
     recoverySecrets: recoverySecrets.map((bytes) => bytesToHex(bytes)),
+  }
+  for (const [index, key] of files.recoverySecrets.entries()) {
+    await writeFileDurably(join(folder, `recovery-${index}.key`), utf8(`${key}\n`), 0o600)
   }
   const text = `${JSON.stringify(files, undefined, 2)}\n`
   await writeFileDurably(join(folder, 'devnet.json'), utf8(text), 0o600)

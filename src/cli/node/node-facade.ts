@@ -18,6 +18,7 @@ import { createEvidenceReports } from './evidence-reports.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
+import { createRecoveryWatch, type RecoveryWatch } from './recovery-watch.ts'
 import { tipExtension } from './tip-extension.ts'
 
 const NO_L1 =
@@ -41,6 +42,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
   const l1AddressNetwork = L1_ADDRESS_NETWORKS[params.l1Network]
   const reports = createPegReports({ node, member, addressNetwork, l1AddressNetwork })
   const evidence = createEvidenceReports(node)
+  const recovery = createRecoveryWatch(node.chain)
 
   return {
     addressNetwork,
@@ -49,10 +51,10 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     submitTransaction: async (transaction) => node.submit(transaction),
     submitPackage: async (transactions, options) => node.submitPackage(transactions, options),
     testTransactions: async (transactions, options) => node.dryRun(transactions, options),
-    status: () => statusOf(parts),
+    status: () => statusOf(parts, recovery),
     federation: () => federationOf(parts),
     genesis: () => parts.genesis,
-    health: () => healthOf(parts),
+    health: () => healthOf(parts, recovery),
     onEvent: (handler) => forwardEvents(node, { reports, evidence }, handler),
     ...createChainProofs(node.chain),
     evidence: (filter) => evidence.evidence(filter),
@@ -83,7 +85,7 @@ export function createChainQueries(node: Node): ChainQueries {
   }
 }
 
-function statusOf(parts: FacadeParts): StatusView {
+function statusOf(parts: FacadeParts, recovery: RecoveryWatch): StatusView {
   const { node, selfIndex } = parts
   const { params } = node.chain
   // The last block on disk: whoever asks can fetch it, and no crash takes it back.
@@ -115,7 +117,7 @@ function statusOf(parts: FacadeParts): StatusView {
     memberFaults: parts.member?.faults() ?? [],
     mempool: { count, bytes: vsize },
     l1: l1StatusOf(parts),
-    peg: pegStatusOf(parts),
+    peg: { ...pegStatusOf(parts), recovery: recovery.countdown(l1HeightOf(parts)) ?? null },
   }
 }
 
@@ -136,9 +138,7 @@ function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] 
     return { ...base, state: 'none', message: selfIndex === undefined ? null : NO_L1 }
   }
   if (health.state === 'ok') return { ...base, state: 'ok', height: health.height, message: null }
-  // The contract has no word for a node on another branch; the message and the peg's state say it.
-  const state = health.state === 'forked' ? 'wrong-network' : health.state
-  return { ...base, state, message: health.message }
+  return { ...base, state: health.state, message: health.message }
 }
 
 /** Frozen: this member signs nothing and agrees to no mint, since its L1 contradicts the chain's. */
@@ -147,7 +147,14 @@ function pegStateOf({ node, member }: FacadeParts): StatusView['peg']['state'] {
   return member?.l1Health().state === 'forked' ? 'frozen' : 'open'
 }
 
-function pegStatusOf(parts: FacadeParts): StatusView['peg'] {
+/** The highest L1 block known here. */
+function l1HeightOf({ node, member }: FacadeParts): number {
+  const health = member?.l1Health()
+  const { l1Height } = getPegBooks(node.chain.state().view)
+  return health?.state === 'ok' ? Math.max(health.height, l1Height) : l1Height
+}
+
+function pegStatusOf(parts: FacadeParts): Omit<StatusView['peg'], 'recovery'> {
   const { node } = parts
   const { params } = node.chain
   const { view } = node.chain.state()
@@ -196,10 +203,14 @@ function federationOf({ node, selfIndex }: FacadeParts): FederationView {
   }
 }
 
-function healthOf({ node, member, selfIndex }: FacadeParts): {
+function healthOf(
+  parts: FacadeParts,
+  recovery: RecoveryWatch,
+): {
   ok: boolean
   reasons: readonly string[]
 } {
+  const { node, member, selfIndex } = parts
   const reasons: string[] = []
   const halted = node.haltReason()
   if (halted !== undefined) reasons.push(`halted: ${halted}`)
@@ -208,6 +219,8 @@ function healthOf({ node, member, selfIndex }: FacadeParts): {
   const health = member?.l1Health()
   if (health !== undefined && health.state !== 'ok') reasons.push(`L1: ${health.message}`)
   reasons.push(...(member?.problems() ?? []))
+  const warning = recovery.warning(l1HeightOf(parts))
+  if (warning !== undefined) reasons.push(warning)
   return { ok: reasons.length === 0, reasons }
 }
 

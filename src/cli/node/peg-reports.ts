@@ -5,11 +5,12 @@ import type { NodeFacade } from '../../api/ports.ts'
 import type { ReservesView } from '../../api/schemas.ts'
 import { type AddressNetwork, encodeAddress } from '../../bitcoin/address.ts'
 import { isWithdrawTarget, withdrawScript } from '../../bitcoin/script.ts'
-import { transactionId } from '../../bitcoin/transaction.ts'
+import { outPointKey, transactionId } from '../../bitcoin/transaction.ts'
 import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
 import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
 import { findKeyEpoch } from '../../chain/peg/key-epochs.ts'
-import { reserveCoins } from '../../chain/peg/reserves.ts'
+import { recoveryOpensAt } from '../../chain/peg/recovery-opening.ts'
+import { reservesPage } from '../../chain/peg/reserves.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 import { ok, reject } from '../../primitives/result.ts'
@@ -94,14 +95,19 @@ export function createPegReports(parts: ReportParts): PegReports {
     },
     releases: async ({ l1Script, limit }) => releases.releases(l1Script, limit),
     release: async (id) => releases.release(id),
-    reserves: async () => reservesView(node, member),
+    reserves: async (page) => reservesView(parts, page),
     mintedIn: (block) => deposits.mintedIn(block),
     changedIn: (block) => releases.changedIn(block),
   }
 }
 
-function reservesView(node: Pick<Node, 'chain'>, member: Member | undefined): ReservesView {
-  const { view } = node.chain.state()
+function reservesView(
+  { node, member }: ReportParts,
+  page: Parameters<NodeFacade['reserves']>[0],
+): ReservesView {
+  const { view, tip } = node.chain.state()
+  const { recovery } = node.chain.params.peg
+  const { coins, next } = reservesPage(view, page)
   const books = getPegBooks(view)
   const shown = new Map([...openBatches(view)].map((batch) => [batch.id, batch]))
   for (let id = books.nextBatchId - 1; id >= 0 && shown.size < RECENT_BATCHES; id--) {
@@ -111,6 +117,7 @@ function reservesView(node: Pick<Node, 'chain'>, member: Member | undefined): Re
   const batches: readonly Batch[] = [...shown.values()].toSorted((a, b) => b.id - a.id)
   const { totals } = books
   return {
+    height: tip.height,
     equation: {
       supply: Number(totals.supply),
       pendingReleases: Number(totals.pendingReleases),
@@ -119,13 +126,16 @@ function reservesView(node: Pick<Node, 'chain'>, member: Member | undefined): Re
       reserves: Number(totals.reserves),
       holds: isSolvent(totals),
     },
-    coins: [...reserveCoins(view)].map((coin) => ({
+    next: next === undefined ? null : outPointKey(next),
+    recovery: { ...recovery, keys: [...recovery.keys] },
+    coins: coins.map((coin) => ({
       txid: coin.outPoint.txid,
       vout: coin.outPoint.vout,
       valueSats: Number(coin.value),
       keyEpoch: coin.keyEpoch,
       l1Height: coin.l1Height,
       inBatch: coin.batchId ?? null,
+      opensAtL1Height: recoveryOpensAt(coin, recovery),
     })),
     batches: batches.map((batch) => ({
       id: batch.id,

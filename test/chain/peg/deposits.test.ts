@@ -10,7 +10,7 @@ import {
 import type { ChainParams } from '../../../src/chain/params.ts'
 import { getPegBooks } from '../../../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
-import { extraHeadersFor, findClaimHeight } from '../../../src/chain/peg/deposits.ts'
+import { extraHeadersFor, findClaimHeight, mintWindow } from '../../../src/chain/peg/deposits.ts'
 import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
 import { coinsOf } from '../../../src/chain/state.ts'
 import { sats } from '../../../src/primitives/units.ts'
@@ -198,6 +198,29 @@ describe('deposits', () => {
     expect(extraHeadersFor(chainParams, sats(1), 0)).toBe(100 - params.peg.l1Depth)
     const deep = { ...params, peg: { ...params.peg, l1Depth: 200 } }
     expect(extraHeadersFor(deep, sats(1), 0)).toBe(0)
+  })
+
+  it('are not minted when the recovery keys could take them back, now or soon', () => {
+    const { recovery } = params.peg
+    const delayed = (delayBlocks: number): ChainParams => ({
+      ...params,
+      peg: { ...params.peg, recovery: { ...recovery, delayBlocks } },
+    })
+    expect([1, 4, 21, 4_320].map((delayBlocks) => mintWindow({ delayBlocks }))).toEqual([
+      0, 3, 15, 3_240,
+    ])
+    const chainParams = delayed(21)
+    const peg = new Peg(chainParams)
+    const script = depositScriptOf(chainParams, announcement, alice)
+    const [payment, other] = peg.pay(
+      [{ value: sats(20_000), script }],
+      [{ value: sats(20_000), script }],
+    )
+    for (let i = 0; i < 15; i++) peg.l1.mine()
+    expect(peg.codeOf(peg.prove(payment, claimOf(0)))).toBe('ok')
+    peg.chain.extend({ l1Section: peg.section(peg.prove(payment, claimOf(0))) })
+    peg.l1.mine()
+    expect(peg.codeOf(peg.prove(other, claimOf(0)))).toBe('deposit-expired')
   })
 
   it('cannot bring the reserves above all the bitcoin there is', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { L1_GENESIS } from '../../../federation/l1/bitcoin-l1.ts'
 import {
   type BlockHeader,
+  decodeHeader,
   encodeHeader,
   headerHash,
   REGTEST_GENESIS_HEADER,
@@ -10,6 +12,7 @@ import type { ChainParams, L1Network } from '../../../src/chain/params.ts'
 import { getPegBooks, putPegBooks } from '../../../src/chain/peg/books.ts'
 import { connectL1Headers, findL1Header } from '../../../src/chain/peg/l1-headers.ts'
 import { NAMESPACE, numberStateKey, StateOverlay } from '../../../src/chain/state.ts'
+import { hexToBytes } from '../../../src/primitives/bytes.ts'
 import { toTxid } from '../../../src/primitives/hashes.ts'
 import { TestL1, testParams } from '../../support/chain-world.ts'
 import { grind } from '../block-surgery.ts'
@@ -95,6 +98,30 @@ describe('L1 headers on mainnet', () => {
     expect(codeOf(params, known, { bits: expected - 1, time })).toBe('l1-header-difficulty')
   })
 
+  it('connect to a checkpoint of years later', () => {
+    // Blocks 616,896, the first of a period, and 616,897.
+    const [checkpoint, next] = [
+      '0000ff3f4c2078d0388e3844fe6241723e9543074bd3a974c166110000000000000000000b43965e06a087b4' +
+        '7726f35aa886df5630057215bb46a58216243e236565ac296053425ed41a121781b98236',
+      '00c0ff3f9be6406d5311123b6212b14b1a070276157364a5d5f004000000000000000000f19f16556e795204' +
+        '6ea684eb6e8aeebe5fc1bb7fca09a0633fd3da5ee9e2dbb80c56425ed41a12172fdc7d2c',
+    ].map((hex) => decodeHeader(hexToBytes(hex)))
+    if (checkpoint === undefined || next === undefined) throw new TypeError('two headers')
+    const params = paramsOf('mainnet', 616_896, checkpoint)
+    const overlay = new StateOverlay(genesisChainState(params).view)
+    const codeWith = (header: BlockHeader): string => {
+      const connected = connectL1Headers(overlay, params, [encodeHeader(header)])
+      return connected.ok ? 'ok' : connected.error.code
+    }
+    expect(codeWith({ ...next, nonce: next.nonce + 1 })).toBe('l1-header-work')
+    expect(codeWith({ ...next, bits: 0x1d00_ffff })).toBe('l1-header-difficulty')
+    expect(codeWith(next)).toBe('ok')
+    expect(getPegBooks(overlay)).toMatchObject({
+      l1Height: 616_897,
+      l1Hash: '000000000000000000096ad346a1684a6856b103669bda59175d855180234106',
+    })
+  })
+
   it('keep their difficulty between retargets, however late', () => {
     const params = paramsOf('mainnet', 2_016, MAINNET_0)
     const known = [{ height: 2_016, time: 5_000, bits: 0x1c05_a3f4 }]
@@ -104,11 +131,65 @@ describe('L1 headers on mainnet', () => {
   })
 })
 
+describe('L1 headers on signet', () => {
+  const limit = 0x1e03_77ae
+  /** Block 0 of the public signet; a custom one has the same. */
+  const SIGNET_0: BlockHeader = {
+    ...REGTEST_GENESIS_HEADER,
+    time: 1_598_918_400,
+    bits: limit,
+    nonce: 52_613_770,
+  }
+  const params = paramsOf('signet', 0, SIGNET_0)
+
+  it('begin with the network\u2019s own block', () => {
+    expect(headerHash(SIGNET_0)).toBe(L1_GENESIS.signet)
+    const known = [{ height: 0, time: SIGNET_0.time, bits: limit }]
+    const time = SIGNET_0.time + 600
+    expect(codeOf(params, known, { bits: limit, time })).toBe('l1-header-work')
+    // No exception for late blocks, and no easier target than the limit.
+    expect(codeOf(params, known, { bits: 0x1e03_77af, time: time + 9_999 })).toBe(
+      'l1-header-difficulty',
+    )
+  })
+
+  it.each([
+    ['four weeks and more', 9 * 604_800, limit],
+    ['two weeks', 2 * 604_800, limit],
+    ['one week', 604_800, 0x1e01_bbd7],
+    ['a day, which counts as half a week', 86_400, 0x1e00_ddeb],
+  ])('retarget after %s, never above the limit', (_name, elapsed, expected) => {
+    const at = 2_016
+    const last = SIGNET_0.time + elapsed
+    const known = [
+      { height: 0, time: SIGNET_0.time, bits: limit },
+      ...Array.from({ length: 11 }, (_, i) => ({ height: at - 11 + i, time: last, bits: limit })),
+    ]
+    const time = last + 1
+    expect(codeOf(params, known, { bits: expected, time })).toBe('l1-header-work')
+    expect(codeOf(params, known, { bits: expected - 1, time })).toBe('l1-header-difficulty')
+  })
+})
+
 describe('L1 headers on testnet4', () => {
   const lowest = 0x1d00_ffff
   const ordinary = 0x1c05_a3f4
   const params = paramsOf('testnet4', 4_032, MAINNET_0)
   const boundary = { height: 4_032, time: 10_000, bits: ordinary }
+
+  it('begin with the network\u2019s own block (BIP94)', () => {
+    const genesis: BlockHeader = {
+      version: 1,
+      previousHash: REGTEST_GENESIS_HEADER.previousHash,
+      merkleRoot: toTxid('7aa0a7ae1e223414cb807e40cd57e667b718e42aaf9306db9102fe28912b7b4e'),
+      time: 1_714_777_860,
+      bits: lowest,
+      nonce: 393_743_547,
+    }
+    expect(headerHash(genesis)).toBe(L1_GENESIS.testnet4)
+    const start = genesisChainState(paramsOf('testnet4', 0, genesis)).view
+    expect(getPegBooks(start)).toMatchObject({ l1Height: 0, l1Hash: L1_GENESIS.testnet4 })
+  })
 
   it('may have the lowest difficulty after more than twenty minutes', () => {
     const soon = 10_000 + 1_200

@@ -73,6 +73,22 @@ describe('a proof of an L1 transaction', () => {
     expect(codeOf({ merkle: { position: 0, branch: [] } })).toBe('l1-proof-merkle')
   })
 
+  it('knows no second place for the last of an odd number (CVE-2012-2459)', () => {
+    // Five leaves: the tree also has the last one at 5, and its pair at 6 and 7.
+    const last = payments.at(-1)
+    if (last === undefined) throw new TypeError('no payment')
+    const { merkle, ...rest } = l1.prove(transactionId(last))
+    const { position, branch } = merkle
+    expect([position, branch.length]).toEqual([4, 3])
+    const at = (place: number): string => codeOf({ ...rest, merkle: { position: place, branch } })
+    expect([4, 5, 6, 7].map(at)).toEqual([
+      'ok',
+      'l1-proof-merkle',
+      'l1-proof-merkle',
+      'l1-proof-merkle',
+    ])
+  })
+
   it('carries one transaction, without witness', () => {
     const bytes = proof.transaction
     expect(codeOf({ transaction: bytes.subarray(1) })).toBe('l1-proof-transaction')

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { checkChainProof } from '../../../src/chain/verify-proof.ts'
+import { checkReservesProof } from '../../../src/chain/verify-reserves-proof.ts'
 import { createChainProofs } from '../../../src/cli/node/chain-proofs.ts'
-import { type FinalBlock, finalBlocks, openChain } from '../../support/certified-chain.ts'
+import { concatBytes } from '../../../src/primitives/bytes.ts'
+import { chainOf, type FinalBlock, finalBlocks, openChain } from '../../support/certified-chain.ts'
 import { testParams } from '../../support/chain-world.ts'
 
 const params = testParams()
@@ -30,9 +32,22 @@ describe('proofs of a running chain', () => {
     await Promise.all(writes)
   })
 
+  it('of the reserves have their L1 proofs from the blocks that brought them', async () => {
+    const chain = await chainOf(params, blocks)
+    const answer = await createChainProofs(chain).reservesProof()
+    if (!answer.ok) throw new TypeError(answer.error.code)
+    const checked = checkReservesProof(params, concatBytes(...answer.value.pieces))
+    expect(answer.value.height).toBe(6)
+    expect(checked).toMatchObject({
+      ok: true,
+      value: { block: { height: 6 }, coins: [{ value: 10_000_000n, l1Height: 1 }] },
+    })
+  })
+
   it('are of no use before block 1', async () => {
     const proofs = createChainProofs(await openChain(params))
     const refused = { ok: false, error: { code: 'proof-unavailable', class: 'premature' } }
     expect(await proofs.supplyProof()).toMatchObject(refused)
+    expect(await proofs.reservesProof()).toMatchObject(refused)
   })
 })

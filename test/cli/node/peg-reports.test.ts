@@ -5,6 +5,7 @@ import type { Block } from '../../../src/chain/block.ts'
 import { PLAIN_VERIFICATION } from '../../../src/chain/block-scripts.ts'
 import { createPegReports, type PegReports } from '../../../src/cli/node/peg-reports.ts'
 import { type ChainService, openChainService } from '../../../src/node/chain-service.ts'
+import { toTxid } from '../../../src/primitives/hashes.ts'
 import { openChainDatabase } from '../../../src/storage/chain-database.ts'
 import { openMemoryStore } from '../../../src/storage/memory-store.ts'
 import { memberShare } from '../../federation/peg-world.ts'
@@ -115,12 +116,19 @@ describe('reports about the peg, out of the chain alone', () => {
     const { world, reports, follow } = await observed()
     for (const name of ['alice', 'bob']) await world.addBatch(name)
     await follow()
-    const reserves = await reports.reserves()
+    const reserves = await reports.reserves({ limit: 10 })
     expect(reserves.equation).toMatchObject({ holds: true, reserves: 200_000 })
     expect(reserves.batches.map(({ id, status }) => [id, status])).toEqual([
       [1, 'open'],
       [0, 'open'],
     ])
+    const [first] = reserves.coins
+    expect(first!.opensAtL1Height - first!.l1Height).toBe(reserves.recovery.delayBlocks)
+    const page = await reports.reserves({ limit: 1 })
+    expect(page).toMatchObject({ coins: [first], next: `${first!.txid}:${first!.vout}` })
+    const { txid, vout } = first!
+    const rest = await reports.reserves({ after: { txid: toTxid(txid), vout }, limit: 1 })
+    expect(rest).toMatchObject({ coins: reserves.coins.slice(1), next: null })
     const quote = await reports.withdrawQuote(TARGET)
     expect(quote).toMatchObject({ ok: true, value: { minReleaseSats: 10_000 } })
   })

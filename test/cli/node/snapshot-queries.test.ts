@@ -112,6 +112,8 @@ describe('a node from a snapshot', () => {
     expect(await answer('/api/blocks')).toHaveLength(
       late.height - height + 1 + (height < 10 ? 1 : 0),
     )
+    // The blocks that proved its reserves on L1 are not here either.
+    expect(await status('/v1/proofs/reserves')).toBe(503)
     await answer('/v1/status')
     await answer('/v1/reserves')
     await answer('/v1/deposits?recipient=' + alice)

@@ -31,11 +31,13 @@ async function open(
   disk: MemoryDisk,
   limits: Partial<DepositBookLimits> = {},
   minted: string[] = [],
+  minDepositSats = 0n,
 ) {
   const store = openMemoryStore(disk)
   const book = await openDepositBook(store, {
     isMinted: (outPoint) => minted.includes(outPointKey(outPoint)),
     limits: { ...DEPOSIT_BOOK_LIMITS, ...limits },
+    minDepositSats,
   })
   return { book, store }
 }
@@ -118,6 +120,59 @@ describe('the deposit book', () => {
     const minted = deposits.slice(0, 3).map(({ outPoint }) => outPointKey(outPoint))
     const again = (await open(disk, {}, minted)).book
     expect([again.minted.size, again.waiting.size]).toEqual([2, 1])
+  })
+
+  it('lets no dust keep others out, and finds what is ripe without looking at dust', async () => {
+    const disk = new MemoryDisk()
+    const limits = { waitingMax: 32 }
+    const { book, store } = await open(disk, limits, [], 10_000n)
+    const dustOf = (n: number): SeenDeposit => ({
+      ...aDeposit(n, aRegistration(n)),
+      value: sats(330 + n),
+    })
+    await book.record(
+      Array.from({ length: 40 }, (_, n) => dustOf(n)),
+      undefined,
+    )
+    // Each newcomer was larger than the smallest; two go at a time.
+    expect(book.waiting.size).toBeLessThanOrEqual(32)
+    expect(book.waiting.has(outPointKey(dustOf(39).outPoint))).toBe(true)
+    expect(book.waiting.has(outPointKey(dustOf(0).outPoint))).toBe(false)
+    expect([...book.ripe()]).toEqual([])
+    const honest = aDeposit(50, aRegistration(50))
+    await book.record([honest], undefined)
+    expect([...book.ripe()]).toEqual([honest])
+    // One that is smaller than all of them finds no place once it is full.
+    await book.record(
+      Array.from({ length: 4 }, (_, n) => dustOf(60 + n)),
+      undefined,
+    )
+    const { size } = book.waiting
+    await book.record([{ ...dustOf(99), value: sats(1) }], undefined)
+    expect(book.waiting.size).toBe(Math.min(32, size + 1))
+    await store.close()
+    const again = (await open(disk, limits, [], 10_000n)).book
+    expect(again.waiting.size).toBe(book.waiting.size)
+    expect([...again.ripe()]).toEqual([honest])
+    // Deposits to one address are ripe together.
+    const [a, b] = [
+      { ...dustOf(70), value: sats(6_000) },
+      { ...dustOf(70), value: sats(4_000) },
+    ]
+    const second = { ...b, outPoint: anOutPoint('second') }
+    await again.record([a, second], undefined)
+    expect([...again.ripe()]).toEqual([honest, a, second])
+    await again.settle([second.outPoint])
+    expect([...again.ripe()]).toEqual([honest])
+  })
+
+  it('gives no lasting place to an address that only dust was paid to', async () => {
+    const { book } = await open(new MemoryDisk(), { registrationsMax: 1 }, [], 10_000n)
+    await book.register(aRegistration(1), 'heard')
+    await book.record([{ ...aDeposit(1, aRegistration(1)), value: sats(330) }], undefined)
+    expect(await book.register(aRegistration(2), 'asked')).toBe('added')
+    await book.record([aDeposit(2, aRegistration(2))], undefined)
+    expect(await book.register(aRegistration(3), 'asked')).toBe('full')
   })
 
   it('bounds what waits and the blocks it remembers', async () => {

@@ -3,7 +3,10 @@ import type { DepositBook } from '../../../federation/deposits/deposit-book.ts'
 import { createDepositDesk, type DepositDesk } from '../../../federation/deposits/deposit-desk.ts'
 import { createDepositWatcher } from '../../../federation/deposits/deposit-watcher.ts'
 import { encodeRegistrationMessage } from '../../../federation/deposits/registration-message.ts'
+import type { L1Health } from '../../../federation/l1-view.ts'
 import { p2pkhScript, p2wpkhScript } from '../../../src/bitcoin/script.ts'
+import { getPegBooks } from '../../../src/chain/peg/books.ts'
+import { mintWindow } from '../../../src/chain/peg/deposits.ts'
 import { bytesToHex } from '../../../src/primitives/bytes.ts'
 import type { GossipVerdict } from '../../../src/runtime/runtime.ts'
 import { aUser } from '../../support/chain-world.ts'
@@ -16,14 +19,14 @@ interface DeskWorld {
   readonly book: DepositBook
   readonly desk: DepositDesk
   readonly published: Uint8Array[]
-  readonly flags: { isSynced: boolean }
+  readonly flags: { isSynced: boolean; l1: L1Health | undefined }
   readonly hear: (from: string, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>
 }
 
 async function deskOf(world: PegWorld): Promise<DeskWorld> {
   const book = await world.openBook()
   const published: Uint8Array[] = []
-  const flags = { isSynced: true }
+  const flags: DeskWorld['flags'] = { isSynced: true, l1: undefined }
   let judge: DeskWorld['hear'] | undefined
   const { clock, log } = world.runtime
   const watcher = createDepositWatcher({
@@ -40,7 +43,7 @@ async function deskOf(world: PegWorld): Promise<DeskWorld> {
     isSynced: () => flags.isSynced,
     book,
     watcher,
-    l1View: { health: () => world.health() },
+    l1View: { health: () => flags.l1 ?? world.health() },
     network: {
       publish: async (_topic, payload) => {
         published.push(payload)
@@ -82,6 +85,16 @@ describe('the deposit desk: addresses', () => {
     const closed = await deskOf(await PegWorld.closed())
     expect(codeOf(await closed.desk.request(alice))).toBe('peg-closed')
     expect(book.registrations.size + closed.book.registrations.size).toBe(0)
+  })
+
+  it('gives none while its L1 contradicts the chain', async () => {
+    const { desk, flags } = await deskOf(await PegWorld.open())
+    flags.l1 = { state: 'forked', message: 'another branch' }
+    expect(codeOf(await desk.request(alice))).toBe('peg-frozen')
+    flags.l1 = { state: 'wrong-network', message: 'signet' }
+    expect(codeOf(await desk.request(alice))).toBe('peg-frozen')
+    flags.l1 = undefined
+    expect((await desk.request(alice)).ok).toBe(true)
   })
 
   it('gives none for a script that no wallet here can spend', async () => {
@@ -195,6 +208,36 @@ describe('the deposit desk: claims', () => {
     expect(codeOf(await desk.request(alice))).toBe('not-synced')
     expect(codeOf(await desk.claim({ txid, vout: 0 }, alice))).toBe('busy')
     expect(hear('peer', Uint8Array.of(9))).toBe('ignore')
+  })
+})
+
+describe('the deposit desk: deposits that are too old', () => {
+  it('says so of them, to whoever claims them as well, and does not count them', async () => {
+    const { world, desk, book } = await deskOf(await PegWorld.open())
+    const { delayBlocks } = world.params.peg.recovery
+    const to = world.registration(alice)
+    const txid = await world.pay({ value: 9_000n, script: to.script })
+    await world.mine(mintWindow({ delayBlocks }))
+    const claim = { txid, vout: 0 }
+    expect((await desk.claim(claim, alice)).ok).toBe(true)
+    expect(desk.reports(alice, 10)[0]?.status).toBe('below-minimum')
+    await world.mine(world.params.peg.l1Depth)
+    // In as many headers as one block may bring.
+    while (getPegBooks(world.chain.state.view).l1Height < world.l1Tip.height - 3) {
+      world.extendWith({ headers: world.headers().slice(0, 2_000) })
+    }
+    await world.mine(4)
+    world.extendWith({})
+    expect(codeOf(await desk.claim(claim, alice))).toBe('deposit-expired')
+    const fresh = await world.pay({ value: 9_000n, script: to.script })
+    const [deposit] = book.waiting.values()
+    const at = { outPoint: { txid: fresh, vout: 0 }, l1Height: world.l1Tip.height }
+    await book.record([{ ...deposit!, ...at }], undefined)
+    await world.mine(4)
+    expect(desk.reports(alice, 10).map(({ status }) => status)).toEqual([
+      'below-minimum',
+      'expired',
+    ])
   })
 })
 
