@@ -9,7 +9,7 @@ import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announceme
 import { findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../src/chain/state.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
-import type { MemberFaults } from './member-faults.ts'
+import { createMemberFaults, type MemberFaults } from './member-faults.ts'
 import type { MemberNetwork } from './member-network.ts'
 import {
   createDkg,
@@ -38,7 +38,8 @@ export interface KeyCeremonyParts {
   readonly view: () => StateView
   /** Where the arithmetic is done; without, here. */
   readonly work?: SigningWork
-  readonly faults: MemberFaults
+  /** Without, they are counted for the log only. */
+  readonly faults?: MemberFaults
 }
 
 export interface KeyCeremony {
@@ -64,6 +65,7 @@ export function createKeyCeremony(parts: KeyCeremonyParts): KeyCeremony {
 
 class Ceremony implements KeyCeremony {
   readonly #parts: KeyCeremonyParts
+  readonly #faults: MemberFaults
   readonly #handlers: (() => void)[] = []
   readonly #shares = new Map<number, KeyShare>()
   #isLoaded = false
@@ -77,6 +79,7 @@ class Ceremony implements KeyCeremony {
 
   constructor(parts: KeyCeremonyParts) {
     this.#parts = parts
+    this.#faults = parts.faults ?? createMemberFaults(parts.runtime.clock, parts.runtime.log)
   }
 
   async start(): Promise<void> {
@@ -194,7 +197,7 @@ class Ceremony implements KeyCeremony {
         this.#persist(effect.record)
         return
       case 'blame':
-        this.#parts.faults.note(effect.member, effect.fault, { in: 'key generation' })
+        this.#faults.note(effect.member, effect.fault, { in: 'key generation' })
         return
       case 'announce':
         runtime.log.info({ attempt: effect.announcement.attempt }, 'group key made')

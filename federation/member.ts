@@ -36,7 +36,7 @@ import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { isL1Failure } from './l1-failure.ts'
 import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
-import type { MemberFault, MemberFaults } from './member-faults.ts'
+import { createMemberFaults, type MemberFault, type MemberFaults } from './member-faults.ts'
 import type { MemberNetwork } from './member-network.ts'
 import { bindMemberStore } from './member-store.ts'
 import {
@@ -69,8 +69,8 @@ export interface MemberParts {
   readonly keyStore: KeyStore
   /** Where the arithmetic of signing is done; without, here. */
   readonly signingWork?: SigningWork
-  /** Shared with the ceremony. */
-  readonly faults: MemberFaults
+  /** Shared with the ceremony; without, the ceremony's are not counted here. */
+  readonly faults?: MemberFaults
 }
 
 export interface BatchProgress {
@@ -133,6 +133,7 @@ class RunningMember implements Member {
   /** Steps of the last pass that failed for reasons other than L1, by name. */
   readonly #faults = new Map<string, string>()
   readonly #background = new Set<Promise<unknown>>()
+  readonly #memberFaults: MemberFaults
   #signer: ReleaseSigner | undefined
   #working: Promise<void> | undefined
   #workAgain = false
@@ -146,6 +147,7 @@ class RunningMember implements Member {
     const { params, l1, runtime, ceremony, state } = parts
     const { clock } = runtime
     const log = runtime.log.child({ part: 'member' })
+    this.#memberFaults = parts.faults ?? createMemberFaults(clock, log)
     const { book } = opened
     this.#l1View = createL1View(l1, runtime, {
       last: () => {
@@ -230,6 +232,8 @@ class RunningMember implements Member {
     if (keyProblem !== undefined) problems.push(keyProblem)
     const unread = this.#watcher.problem()
     if (unread !== undefined) problems.push(unread)
+    const workProblem = this.#parts.signingWork?.problem()
+    if (workProblem !== undefined) problems.push(workProblem)
     problems.push(...(this.#signer?.problems() ?? []))
     for (const batch of openBatches(state().view)) {
       const refusal = this.#opened.signed.refusal(batch)
@@ -240,7 +244,7 @@ class RunningMember implements Member {
   }
 
   faults(): readonly MemberFault[] {
-    return this.#parts.faults.list()
+    return this.#memberFaults.list()
   }
 
   batchProgress(batch: Batch): BatchProgress {
@@ -429,7 +433,7 @@ class RunningMember implements Member {
   }
 
   #openSigner(): void {
-    const { ceremony, params, l1, network, runtime, sign, faults, signingWork } = this.#parts
+    const { ceremony, params, l1, network, runtime, sign, signingWork } = this.#parts
     const share = ceremony.share()
     if (this.#signer !== undefined || share === undefined) return
     this.#signer = createReleaseSigner({
@@ -443,7 +447,7 @@ class RunningMember implements Member {
       signed: this.#opened.signed,
       runtime,
       sign,
-      faults,
+      faults: this.#memberFaults,
       ...(signingWork === undefined ? {} : { work: signingWork }),
       onSigned: () => this.#work(),
     })

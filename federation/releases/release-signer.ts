@@ -16,7 +16,7 @@ import { assert } from '../../src/primitives/assert.ts'
 import type { AppendLog, Runtime } from '../../src/runtime/runtime.ts'
 import { type BitcoinL1, L1_ALREADY_THERE } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
-import type { MemberFaults } from '../member-faults.ts'
+import { createMemberFaults, type MemberFaults } from '../member-faults.ts'
 import type { MemberNetwork } from '../member-network.ts'
 import type { KeyShare } from '../signing/frost.ts'
 import { type Authorisation, taskKey } from '../signing/roast-session.ts'
@@ -49,7 +49,8 @@ export interface ReleaseSignerParts {
   readonly sign: (digest: Uint8Array) => Uint8Array
   /** Where the arithmetic is done; without, here. */
   readonly work?: SigningWork
-  readonly faults: MemberFaults
+  /** Without, they are counted for the log only. */
+  readonly faults?: MemberFaults
   /** A batch has just been signed: time to send it. */
   readonly onSigned: () => void
 }
@@ -89,6 +90,7 @@ export function createReleaseSigner(parts: ReleaseSignerParts): ReleaseSigner {
 class Signer implements ReleaseSigner {
   readonly #parts: ReleaseSignerParts
   readonly #sessions: SigningSessions
+  readonly #faults: MemberFaults
   /** Batches being signed, by task. */
   readonly #tasks = new Map<string, OpenTask>()
   readonly #refused = new Map<number, { readonly reason: string; readonly askedAtMs: number }>()
@@ -99,6 +101,7 @@ class Signer implements ReleaseSigner {
 
   constructor(parts: ReleaseSignerParts) {
     this.#parts = parts
+    this.#faults = parts.faults ?? createMemberFaults(parts.runtime.clock, parts.runtime.log)
     const { params, share, runtime, sign, work } = parts
     this.#sessions = createSigningSessions(
       {
@@ -243,7 +246,7 @@ class Signer implements ReleaseSigner {
         this.#track(this.#finish(effect.task, effect.signatures))
         return
       case 'blame':
-        this.#parts.faults.note(effect.member, effect.fault, { in: 'signing' })
+        this.#faults.note(effect.member, effect.fault, { in: 'signing' })
         return
       case 'stalled': {
         const batch = this.#tasks.get(taskKey(effect.task))?.batchId

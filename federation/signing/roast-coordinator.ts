@@ -28,7 +28,7 @@ import {
 } from './signing-messages.ts'
 import { keyName, type WorkResult } from './work-jobs.ts'
 
-/** Tasks that a coordinator keeps; the oldest is dropped for a new one. */
+/** Tasks that a coordinator keeps: more than there can be. */
 const MAX_TASKS = 64
 /** Open sessions of a task; ROAST needs n - quorum + 1, lost messages cost more. */
 const MAX_OPEN_SESSIONS = 128
@@ -92,7 +92,8 @@ interface Task {
   readonly pausing: Map<number, Ready & { readonly untilTick: number }>
   readonly restarts: Map<number, number>
   readonly usedHandles: Map<number, bigint[]>
-  readonly usedCommitments: Map<number, Set<string>>
+  /** By member: the handle under which each came. */
+  readonly usedCommitments: Map<number, Map<string, bigint>>
   readonly malicious: Set<number>
   readonly sessions: Map<bigint, Session>
 }
@@ -215,8 +216,7 @@ export class RoastCoordinator {
     if (rank > context.members.length - quorum) return undefined
     const authorisation = this.#deps.authorise(task)
     if (authorisation === undefined) return undefined
-    const oldest = this.#tasks.keys().next()
-    if (this.#tasks.size >= MAX_TASKS && oldest.done !== true) this.#tasks.delete(oldest.value)
+    if (this.#tasks.size >= MAX_TASKS) return undefined
     const state: Task = {
       task: { batchId: task.batchId, version: task.version },
       authorisation,
@@ -370,18 +370,22 @@ function isKnownHandle(state: Task, member: number, handle: bigint): boolean {
   )
 }
 
-/** An honest member's commitments never come twice: whoever signs under one twice gives its share away. */
-function isRepeated(state: Task, member: number, { nonces }: NonceOffer): boolean {
+/**
+ * An honest member's commitments never come under a second handle: whoever signs under one twice gives its
+ * share away. Under the same handle they are an old message that somebody has repeated.
+ */
+function isRepeated(state: Task, member: number, { handle, nonces }: NonceOffer): boolean {
   const names = nonces.map(({ hiding }) => bytesToHex(hiding))
   const used = state.usedCommitments.get(member)
-  return new Set(names).size < names.length || names.some((name) => used?.has(name) === true)
+  const isElsewhere = (name: string): boolean => (used?.get(name) ?? handle) !== handle
+  return new Set(names).size < names.length || names.some(isElsewhere)
 }
 
 function noteUsed(state: Task, member: number, { handle, nonces }: NonceOffer): void {
   const handles = [...(state.usedHandles.get(member) ?? []), handle]
   state.usedHandles.set(member, handles.slice(-MAX_USED_HANDLES))
-  const used = state.usedCommitments.get(member) ?? new Set()
+  const used = state.usedCommitments.get(member) ?? new Map<string, bigint>()
   if (used.size + nonces.length > MAX_USED_COMMITMENTS) used.clear()
-  for (const { hiding } of nonces) used.add(bytesToHex(hiding))
+  for (const { hiding } of nonces) used.set(bytesToHex(hiding), handle)
   state.usedCommitments.set(member, used)
 }

@@ -61,6 +61,7 @@ class ThreadedWork implements SigningThread {
   #startedAtMs = Number.NEGATIVE_INFINITY
   #nextId = 0
   #deaths = 0
+  #problem: string | undefined
   #closed = false
 
   constructor(parts: SigningThreadParts) {
@@ -69,6 +70,10 @@ class ThreadedWork implements SigningThread {
 
   get deaths(): number {
     return this.#deaths
+  }
+
+  problem(): string | undefined {
+    return this.#problem
   }
 
   addShare(share: KeyShare): void {
@@ -104,6 +109,7 @@ class ThreadedWork implements SigningThread {
     try {
       worker = new Worker(script, { name: 'signing', execArgv: [], resourceLimits: THREAD_LIMITS })
     } catch (error) {
+      this.#problem = `there is no thread for signing: ${String(error)}`
       this.#parts.log.error({ error: String(error) }, 'no thread for signing')
       return undefined
     }
@@ -121,6 +127,7 @@ class ThreadedWork implements SigningThread {
     const resolve = this.#waiting.get(id)
     assert(resolve !== undefined, 'an answer without a question')
     this.#waiting.delete(id)
+    this.#problem = undefined
     // An idle thread keeps no process alive.
     if (this.#waiting.size === 0) worker.unref()
     resolve(result)
@@ -129,6 +136,7 @@ class ThreadedWork implements SigningThread {
   #died(worker: Worker, reason: string): void {
     if (worker !== this.#worker) return
     this.#deaths += 1
+    this.#problem = `the signing thread died: ${reason}`
     this.#parts.log.error({ reason }, 'the signing thread died; its nonces are gone')
     this.#forget()
     void worker.terminate()

@@ -96,6 +96,8 @@ export interface SigningWork {
   addShare(share: KeyShare): void
   /** Never rejects. */
   perform(job: WorkJob): Promise<WorkResult>
+  /** Why nothing is done at present, for the operator. */
+  problem(): string | undefined
 }
 
 export function keyName(share: Pick<KeyShare, 'epoch' | 'attempt'>): string {

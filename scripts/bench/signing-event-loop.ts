@@ -23,6 +23,13 @@ import { BenchmarkError } from './benchmark.ts'
 import { type Federation, hostSigner } from './signing-federation.ts'
 import type { OthersFrame, OthersPlan } from './signing-others.ts'
 
+export interface EventLoopFigures {
+  /** The longest that anything else had to wait, with all that this machine does besides. */
+  readonly longestWaitMs: number
+  /** The longest step of this member's in processor time, which other work does not change. */
+  readonly longestStepMs: number
+}
+
 export interface EventLoopPlan {
   readonly federation: Federation
   readonly shares: readonly KeyShare[]
@@ -35,9 +42,7 @@ export interface EventLoopPlan {
 const SELF = 0
 const TICK_MS = 200
 
-export async function watchEventLoop(
-  plan: EventLoopPlan,
-): Promise<{ readonly longestWaitMs: number }> {
+export async function watchEventLoop(plan: EventLoopPlan): Promise<EventLoopFigures> {
   const runtime = createSystemRuntime({ logLevel: 'silent' })
   const work = plan.place === 'thread' ? createSigningThread(runtime) : undefined
   const others = new Worker(new URL('./signing-others.ts', import.meta.url), {
@@ -56,10 +61,11 @@ function signWith(
   { federation, shares, inputs }: EventLoopPlan,
   others: Worker,
   work: SigningThread | undefined,
-): Promise<{ readonly longestWaitMs: number }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ readonly longestWaitMs: number }>()
+): Promise<EventLoopFigures> {
+  const { promise, resolve, reject } = Promise.withResolvers<EventLoopFigures>()
   const delay = monitorEventLoopDelay({ resolution: 1 })
   const task = taskFor(federation)
+  let longestStepMs = 0
   const tell = (to: number, sealed: Uint8Array): void => {
     const frame: OthersFrame = { kind: 'frame', to, sealed }
     others.postMessage(frame, [])
@@ -71,7 +77,7 @@ function signWith(
       else if (effect.kind === 'signed') {
         clearInterval(ticks)
         delay.disable()
-        resolve({ longestWaitMs: delay.max / 1e6 })
+        resolve({ longestWaitMs: delay.max / 1e6, longestStepMs })
       } else if (effect.kind !== 'broadcast') reject(new BenchmarkError(effect.kind))
     }
   }
@@ -85,7 +91,12 @@ function signWith(
       ...(work === undefined ? {} : { offload: { work, later: performAll, failed: reject } }),
     },
   )
-  const step = (event: SigningEvent): void => performAll(sessions.step(event))
+  const step = (event: SigningEvent): void => {
+    const beganMs = processorMs()
+    const effects = sessions.step(event)
+    longestStepMs = Math.max(longestStepMs, processorMs() - beganMs)
+    performAll(effects)
+  }
   const ticks = setInterval(() => step({ kind: 'tick', nowMs: performance.now() }), TICK_MS)
   others.once('error', reject)
   others.on('message', (message: OthersFrame | { readonly kind: 'ready' }) => {
@@ -96,6 +107,12 @@ function signWith(
     return others.postMessage({ kind: 'task', task }, [])
   })
   return promise
+}
+
+/** Of this thread. */
+function processorMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
 
 /** A task of which the member watched is the first coordinator. */

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest'
 import { createKeyCeremony } from '../../federation/key-ceremony.ts'
-import { createMemberFaults } from '../../federation/member-faults.ts'
 import type { KeyStore } from '../../federation/signing/key-store.ts'
 import { signSchnorr } from '../../src/primitives/secp256k1.ts'
 import { memberShare, PegWorld } from '../federation/peg-world.ts'
@@ -36,7 +35,6 @@ it('a block that arrives while the key store is being read does not cost the mem
     runtime: world.runtime,
     keyStore,
     view: () => world.chain.state.view,
-    faults: createMemberFaults(world.runtime.clock, world.runtime.log),
   })
   const starting = ceremony.start()
   expect(ceremony.share()).toBeUndefined()

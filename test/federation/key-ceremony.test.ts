@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { createKeyCeremony, type KeyCeremony } from '../../federation/key-ceremony.ts'
-import { createMemberFaults } from '../../federation/member-faults.ts'
 import type { KeyShare } from '../../federation/signing/frost.ts'
 import type { KeyStore } from '../../federation/signing/key-store.ts'
 import { signSchnorr } from '../../src/primitives/secp256k1.ts'
@@ -47,7 +46,6 @@ function ceremonyOf(world: PegWorld, keyStore: KeyStore, sent: Uint8Array[] = []
     runtime: world.runtime,
     keyStore,
     view: () => world.chain.state.view,
-    faults: createMemberFaults(world.runtime.clock, world.runtime.log),
   })
 }
 

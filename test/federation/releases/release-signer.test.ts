@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
-import { createMemberFaults } from '../../../federation/member-faults.ts'
 import {
   createReleaseSigner,
   type ReleaseSigner,
@@ -73,7 +72,6 @@ class SignerNet {
       signed,
       runtime,
       sign: (digest) => signSchnorr(digest, secretOf(`validator ${member}`), new Uint8Array(32)),
-      faults: createMemberFaults(clock, log),
       onSigned: () => undefined,
     })
     const node = { signer, signed, records, disk }

@@ -8,7 +8,10 @@ import { hash32FromBytes } from '../../../src/primitives/hashes.ts'
 import { sha256 } from '../../../src/primitives/sha256.ts'
 import { ALL_ADVERSARIES } from '../../support/member-adversaries/all-adversaries.ts'
 import { endlessCoordinator } from '../../support/member-adversaries/endless-coordinator.ts'
-import type { CreateAdversary } from '../../support/member-adversaries/member-adversary.ts'
+import {
+  type CreateAdversary,
+  messageIn,
+} from '../../support/member-adversaries/member-adversary.ts'
 import type { Faults } from './dkg-network.ts'
 import { SigningNetwork } from './signing-network.ts'
 import { CHAIN_ID, dealShares, memberKeys, pick, seededRandom } from './test-federation.ts'
@@ -138,5 +141,34 @@ describe('f members that are not honest', () => {
     // Each of six: the three that ROAST needs, eight for a lossy network, then ever fewer.
     expect(count.shares).toBeGreaterThan(6 * 10)
     expect(count.shares).toBeLessThanOrEqual(6 * 18)
+  })
+
+  it("frame nobody by an honest member's old offers", () => {
+    const task = taskOf('old offers')
+    const [first, second] = coordinatorOrder(task, memberKeys(MEMBERS))
+    const network = new SigningNetwork(SHARES, 'old offers', CALM)
+    network.timing = { ...network.timing, rankDelayMs: 10_000_000 }
+    network.authorise = () => INPUTS
+    for (const member of SHARES.keys()) network.start(member)
+    // Nobody's shares arrive, and the second member restarts: sessions follow each other.
+    network.tamper = (_from, _to, sealed) =>
+      messageIn(sealed).kind === 'share' ? undefined : sealed
+    for (let life = 0; life < 20; life++) {
+      network.begin(task)
+      network.deliver()
+      for (const member of SHARES.keys()) {
+        if (member === first) continue
+        network.crash(member)
+        network.start(member)
+      }
+      network.tick()
+    }
+    const hellos = network.sent.filter(
+      ({ from, sealed }) => from === second && messageIn(sealed).kind === 'hello',
+    )
+    expect(hellos.length).toBeGreaterThan(10)
+    for (const { sealed } of hellos) network.inject(first!, sealed)
+    network.deliver()
+    expect(network.blames).toEqual([])
   })
 })

@@ -83,10 +83,12 @@ describe('the signing thread', () => {
     const answers = await Promise.all([thread.perform(DEADLY), makeNonces(thread, 4n)])
     expect(answers).toEqual([{ kind: 'lost' }, { kind: 'lost' }])
     expect(thread.deaths).toBe(1)
+    expect(thread.problem()).toMatch(/the signing thread died/)
     // Not at once, or one that cannot live would be started without end.
     expect(await makeNonces(thread, 5n)).toEqual({ kind: 'lost' })
     await time.pass(1_000)
     expect(await makeNonces(thread, 5n)).toMatchObject({ kind: 'nonces' })
+    expect(thread.problem()).toBeUndefined()
     expect(await thread.perform(signJob(1n, made))).toEqual({ kind: 'lost' })
     expect(time.logLines.map(({ message }) => message)).toContain(
       'the signing thread died; its nonces are gone',
