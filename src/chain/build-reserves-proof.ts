@@ -47,6 +47,12 @@ export function prepareReservesProof(
     value: present(view.get(key), 'proved record'),
     proof: trie.prove(key),
   })
+  const headers = new Map<number, ProvedRecord>()
+  const headerAt = (l1Height: number): ProvedRecord => {
+    const known = headers.get(l1Height) ?? record(numberStateKey(NAMESPACE.l1Header, l1Height))
+    headers.set(l1Height, known)
+    return known
+  }
   const { keyEpochCount } = getPegBooks(view)
   const epochs = new Set(keyEpochCount === 0 ? [] : [keyEpochCount - 1])
   const groups = new Map<
@@ -58,7 +64,7 @@ export function prepareReservesProof(
     epochs.add(keyEpoch)
     const group = groups.get(outPoint.txid) ?? {
       l1Height,
-      header: record(numberStateKey(NAMESPACE.l1Header, l1Height)),
+      header: headerAt(l1Height),
       coins: [],
     }
     groups.set(outPoint.txid, group)

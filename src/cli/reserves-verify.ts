@@ -23,7 +23,7 @@ import { EXIT } from './exit-codes.ts'
 import { readJsonFile } from './json-file.ts'
 import { btc, fields, utcTime } from './output.ts'
 
-/** 20,000 coins, each with a long L1 transaction of its own, make less. */
+/** 10,000 coins, each with a long L1 transaction of its own, make less. */
 const PROOF_FILE_BYTES_MAX = 1 << 30
 
 export const reservesVerifyOptions = z.object({

@@ -23,6 +23,8 @@ import type { ChainDatabase, StoredBlock } from '../../storage/chain-database.ts
 
 /** Blocks that may come while a proof waits for the disk. */
 const TRIES_MAX = 5
+/** A proof that is no older than this is good enough: so proofs take no more than a twentieth of the time. */
+const REUSE_MS_PER_COIN = 2
 
 export function createChainProofs(
   chain: Pick<ChainService, 'database' | 'state' | 'settled'>,
@@ -42,6 +44,9 @@ export function createChainProofs(
     return reject('proof-unavailable', 'premature', 'no certified block is on the disk yet')
   }
 
+  /** What readers who come close together share. */
+  let last: LastReservesProof | undefined
+
   return {
     supplyProof: () =>
       atTip(({ block, certificate }) => buildSupplyProof(block, decodeCertificate(certificate))),
@@ -53,11 +58,16 @@ export function createChainProofs(
       if (countReserves(chain.state().view) > RESERVES_PROOF_COINS_MAX) {
         return reject('proof-unavailable', 'premature', 'the reserves are in too many coins')
       }
-      const prepared = await atTip(({ block, certificate }) =>
-        prepareReservesProof(block, decodeCertificate(certificate), chain.state()),
-      )
-      if (!prepared.ok) return prepared
-      const { proof, ...at } = prepared.value
+      const { timeMs } = chain.state().tip
+      if (last === undefined || timeMs - last.timeMs >= last.coins * REUSE_MS_PER_COIN) {
+        const coins = countReserves(chain.state().view)
+        const prepared = await atTip(({ block, certificate }) =>
+          prepareReservesProof(block, decodeCertificate(certificate), chain.state()),
+        )
+        if (!prepared.ok) return prepared
+        last = { timeMs, coins, prepared: prepared.value }
+      }
+      const { proof, ...at } = last.prepared
       const places = placesOf(chain.database, proof)
       if (places === undefined) {
         return reject(
@@ -69,6 +79,13 @@ export function createChainProofs(
       return ok({ ...at, pieces: reservesPieces(chain.database, proof, places) })
     },
   }
+}
+
+interface LastReservesProof {
+  /** Of the tip when it was taken. */
+  readonly timeMs: number
+  readonly coins: number
+  readonly prepared: Omit<ProofOfBlock, 'proof'> & { readonly proof: PreparedReservesProof }
 }
 
 interface Place {

@@ -44,6 +44,19 @@ describe('proofs of a running chain', () => {
     })
   })
 
+  it('of the reserves are of the tip, or as old as its coins allow', async () => {
+    const all = finalBlocks(params, 7)
+    const chain = await chainOf(params, all.slice(0, 6))
+    const proofs = createChainProofs(chain)
+    const heights = []
+    for (const next of [all[6], undefined]) {
+      const answer = await proofs.reservesProof()
+      heights.push(answer.ok ? answer.value.height : answer.error.code)
+      if (next !== undefined) await chain.apply(next.block, next.certificate)
+    }
+    expect(heights).toEqual([6, 7])
+  })
+
   it('are of no use before block 1', async () => {
     const proofs = createChainProofs(await openChain(params))
     const refused = { ok: false, error: { code: 'proof-unavailable', class: 'premature' } }
