@@ -75,7 +75,7 @@ async function measureFederation(
       'Milliseconds of computing by all members together, one after another. No network, no disk. ' +
       '"first" is when the first member has every signature, and the L1 transaction leaves; ' +
       '"coordinator" and "signer" are the share of that member and of another. The event loop is the ' +
-      "coordinator's, with the others on another thread: the longest step in processor time, " +
+      "coordinator's, with the others on another thread: the longest step upon a message, in processor time, " +
       'and the longest that anything else had to wait, this machine being as busy as it is.',
     figures: [
       ...medianAndBest(

@@ -26,7 +26,10 @@ import type { OthersFrame, OthersPlan } from './signing-others.ts'
 export interface EventLoopFigures {
   /** The longest that anything else had to wait, with all that this machine does besides. */
   readonly longestWaitMs: number
-  /** The longest step of this member's in processor time, which other work does not change. */
+  /**
+   * The longest step upon a message, in processor time, which other work does not change. What follows
+   * from a thread's answer, one host signature at most, is not in it.
+   */
   readonly longestStepMs: number
 }
 

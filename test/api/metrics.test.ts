@@ -16,7 +16,8 @@ function samplesIn(text: string): Map<string, number> {
       expect(line).toMatch(new RegExp(`^# TYPE ${metric} (?:gauge|counter)$`))
       continue
     }
-    const sample = /^([a-z0-9_]+)((?:\{[a-z]+="[a-z0-9-]+"\})?) (\d+(?:\.\d+)?)$/.exec(line)
+    const sample =
+      /^([a-z0-9_]+)((?:\{[a-z]+="[\w-]+"(?:,[a-z]+="[\w-]+")*\})?) (\d+(?:\.\d+)?)$/.exec(line)
     expect(sample, line).not.toBeNull()
     expect(sample?.[1]).toBe(metric)
     samples.set(`${sample?.[1]}${sample?.[2]}`, Number(sample?.[3]))

@@ -9,6 +9,8 @@ import {
   type SigningEvent,
   type SigningSessions,
 } from '../../../federation/signing/signing-sessions.ts'
+import type { SigningWork } from '../../../federation/signing/work-jobs.ts'
+import type { Offload } from '../../../federation/signing/work-place.ts'
 import { DecodeError } from '../../../src/primitives/codec.ts'
 import type { Frame, MemberAdversary } from '../../support/member-adversaries/member-adversary.ts'
 import type { Faults, Tamper } from './dkg-network.ts'
@@ -27,6 +29,9 @@ export class SigningNetwork {
   readonly sent: { from: number; to: number; sealed: Uint8Array }[] = []
   /** Members that do as they like. */
   readonly adversaries = new Map<number, MemberAdversary>()
+  /** Members whose arithmetic is done elsewhere. */
+  readonly works = new Map<number, SigningWork>()
+  failure: unknown
   /** Every frame that reached a member. */
   readonly heard: Frame[] = []
   tamper: Tamper = (_from, _to, sealed) => sealed
@@ -64,9 +69,22 @@ export class SigningNetwork {
         sign: hostSigner(member),
         random: seededRandom(`${this.#seed} member ${member} life ${this.#lives++}`),
         authorise: (task) => this.authorise(member, task),
+        ...this.#offload(member),
       },
     )
     this.#running.set(member, sessions)
+  }
+
+  #offload(member: number): { offload?: Offload<SigningEffect> } {
+    const work = this.works.get(member)
+    if (work === undefined) return {}
+    const later = (effects: SigningEffect[]): void => {
+      for (const effect of effects) this.#act(member, effect)
+    }
+    const failed = (error: unknown): void => {
+      this.failure = error
+    }
+    return { offload: { work, later, failed } }
   }
 
   crash(member: number): void {
