@@ -5,6 +5,7 @@ export type RecoveryErrorCode =
   | 'bad-psbt'
   | 'different-transactions'
   | 'dust'
+  | 'high-fee'
   | 'no-coins'
   | 'not-open'
   | 'other-network'

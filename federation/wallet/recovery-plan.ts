@@ -28,6 +28,8 @@ export interface RecoveryOrder {
   readonly to: Uint8Array
   /** Satoshis per 1,000 virtual bytes. */
   readonly feeRate: bigint
+  /** The fee may be more than a tenth of what is moved. */
+  readonly mayCostMuch?: boolean
   /** The highest block of L1. */
   readonly l1TipHeight: number
 }
@@ -60,7 +62,7 @@ export function recoveryInputWeight({ recovery }: RecoveryNetwork): number {
   return OUTPOINT_AND_SEQUENCE_BYTES * 4 + witness
 }
 
-/** @throws RecoveryError `no-coins`, `not-open`, `dust`. */
+/** @throws RecoveryError `no-coins`, `not-open`, `dust`, `high-fee`. */
 export function planRecovery(
   network: RecoveryNetwork,
   coins: readonly RecoveryCoin[],
@@ -137,7 +139,7 @@ function inputsPerTransaction(network: RecoveryNetwork, { to }: RecoveryOrder): 
 function buildOne(
   network: RecoveryNetwork,
   coins: readonly RecoveryCoin[],
-  { to, feeRate }: RecoveryOrder,
+  { to, feeRate, mayCostMuch }: RecoveryOrder,
 ): RecoveryTransaction {
   const weight = overheadWeight(network, to) + coins.length * recoveryInputWeight(network)
   const fee = feeOfWeight(weight, feeRate)
@@ -147,6 +149,9 @@ function buildOne(
       'dust',
       `${coins.length} coins of ${total} satoshis leave less than an output after a fee of ${fee}`,
     )
+  }
+  if (fee * 10n > total && mayCostMuch !== true) {
+    throw new RecoveryError('high-fee', `a fee of ${fee} satoshis for moving ${total}`)
   }
   const transaction = unsigned(network, coins, { value: sats(total - fee), script: to })
   return { transaction, coins, fee: sats(fee) }

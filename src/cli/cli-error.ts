@@ -61,6 +61,7 @@ const RECOVERY_EXITS: Readonly<Record<RecoveryErrorCode, ExitCode>> = {
   'bad-psbt': EXIT.usage,
   'different-transactions': EXIT.usage,
   dust: EXIT.rejected,
+  'high-fee': EXIT.rejected,
   'no-coins': EXIT.notFound,
   'not-open': EXIT.rejected,
   'other-network': EXIT.verificationFailed,

@@ -101,6 +101,10 @@ describe.skipIf(bitcoindPath === undefined)('the reserves of a dead federation',
     expect(json(early)).toMatchObject({
       error: { code: 'not-open', message: expect.stringContaining(`after ${left} more`) },
     })
+    const mainnet = ['--to', 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4', '--fee-rate', '2']
+    const astray = await run('build', ...fromProof(), ...l1(), ...mainnet, '--out', world.path('x'))
+    expect(astray.exitCode).toBe(2)
+    expect(json(astray)).toMatchObject({ error: { code: 'address-network' } })
     await world.mine(left - 1)
     const height = ['--l1-height', String(firstHeight + DELAY_BLOCKS - 1)]
     const forced = await run('build', ...fromProof(), ...height, ...order('early.psbt'))
@@ -110,6 +114,8 @@ describe.skipIf(bitcoindPath === undefined)('the reserves of a dead federation',
       const signed = await run('sign', file, '--key-file', key, ...genesis(), '--yes')
       expect(signed.exitCode).toBe(0)
     }
+    const again = await run('build', ...fromProof(), ...height, ...order('early.psbt'))
+    expect(json(again)).toMatchObject({ error: { code: 'file-exists' } })
     const refused = await run('send', file, ...genesis(), ...l1())
     expect(json(refused)).toMatchObject({
       error: { code: 'not-open', message: expect.stringContaining('non-BIP68-final') },

@@ -45,6 +45,7 @@ const buildOptions = sourceOptions.extend({
   to: z.string(),
   feeRate: z.string(),
   out: z.string(),
+  highFee: z.boolean().default(false),
 })
 
 function addSourceOptions(command: Command): Command {
@@ -71,6 +72,7 @@ export function addPlanCommands(recover: Command, io: CliIo): void {
     .requiredOption('--to <address>', 'where the bitcoin shall go')
     .requiredOption('--fee-rate <rate>', 'sat/vB')
     .requiredOption('--out <file>', 'a new file; numbered when it takes several transactions')
+    .option('--high-fee', 'the fee may be more than a tenth of what is moved')
   handle(addSourceOptions(build), io, runBuild)
 }
 
@@ -90,6 +92,9 @@ async function find(
     const found = await coinsToRecover(known, access, options)
     if (access === undefined) {
       context.output.progress('no bitcoind is named: coins that were spent since are not noticed')
+    }
+    if (found.gone.length > 0 && !options.scan) {
+      context.output.progress('a release may have spent what is gone: --scan finds its change')
     }
     const told =
       options.l1Height === undefined
@@ -181,7 +186,12 @@ async function runBuild(call: CommandCall): Promise<void> {
   await requireNewFile(options.out)
   const { known, coins, gone, l1TipHeight } = await find(call, options)
   const to = destination(known.network, options.to)
-  const recovery = planRecovery(known.network, coins, { to, feeRate, l1TipHeight })
+  const recovery = planRecovery(known.network, coins, {
+    to,
+    feeRate,
+    l1TipHeight,
+    mayCostMuch: options.highFee,
+  })
   const files: object[] = []
   const lines: string[][] = []
   for (const [i, planned] of recovery.transactions.entries()) {

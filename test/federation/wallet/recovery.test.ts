@@ -106,6 +106,9 @@ describe('a plan', () => {
     expect(plan([coin('a', 400n)])).toBe('dust')
     expect(plan([coin('a', 100n)])).toBe('dust')
     expect(plan([coin('a', 100_000n)], { feeRate: 1_000_000n })).toBe('dust')
+    const costly = { feeRate: 100_000n }
+    expect(plan([coin('a', 100_000n)], costly)).toBe('high-fee')
+    expect(plan([coin('a', 100_000n)], { ...costly, mayCostMuch: true })).toBe('nothing thrown')
   })
 
   it('is split where it would be too heavy to be relayed', () => {
