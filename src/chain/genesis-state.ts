@@ -31,6 +31,7 @@ export function genesisDelta(params: ChainParams): StateDelta {
     nextReleaseId: 0,
     nextBatchId: 0,
     keyEpochCount: 0,
+    feeRates: { current: params.peg.feeRateFloor, previous: params.peg.feeRateFloor },
   })
   return overlay.delta()
 }
