@@ -17,6 +17,7 @@ import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { isFrozen } from '../src/chain/peg/freeze.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
 import type {
@@ -60,6 +61,8 @@ export interface MemberParts {
   readonly lastFeeRate: () => number
   readonly isSynced: () => boolean
   readonly isHalted: () => boolean
+  /** Has this validator itself voted to freeze? Its word counts here before any block carries it. */
+  readonly wantsFreeze: () => boolean
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
   readonly ceremony: KeyCeremony
@@ -352,7 +355,7 @@ class RunningMember implements Member {
     this.#changed()
     await this.#step('fee rates', () => this.#feeRates.refresh())
     await this.#step('signing', async () => this.#signer?.update())
-    await this.#step('sending', () => signed.broadcast(view, hash))
+    if (!this.#isFrozen()) await this.#step('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
   }
 
@@ -415,9 +418,14 @@ class RunningMember implements Member {
   }
 
   #maySign(): boolean {
-    if (this.#parts.isHalted() || !this.#parts.isSynced()) return false
+    if (this.#parts.isHalted() || !this.#parts.isSynced() || this.#isFrozen()) return false
     const { state } = this.#l1View.health()
     return state !== 'wrong-network' && state !== 'forked'
+  }
+
+  /** Nothing is signed, and nothing that is signed is sent. */
+  #isFrozen(): boolean {
+    return this.#parts.wantsFreeze() || isFrozen(this.#parts.state().view)
   }
 
   #receive(frame: Uint8Array): void {

@@ -3,6 +3,7 @@
 import { encodeHeader, REGTEST_GENESIS_HEADER } from '../src/bitcoin/header.ts'
 import { bytesToHex } from '../src/primitives/bytes.ts'
 import type { Genesis } from './network.ts'
+import { releaseLimitDefaults } from './release-limits.ts'
 
 export interface DevnetGenesisOptions {
   /** x-only keys of the validators, hex. */
@@ -42,6 +43,7 @@ export function devnetGenesis(options: DevnetGenesisOptions): Genesis {
       reserveCoinsMax: 64,
       upkeepFeeRateMax: 10_000,
       refreshAfterL1Blocks: 2_160,
+      limits: releaseLimitDefaults('regtest'),
       recovery: {
         delayBlocks: 4_320,
         threshold: Math.floor(options.recoveryKeys.length / 2) + 1,

@@ -57,6 +57,13 @@ const genesisSchema = z.strictObject({
     reserveCoinsMax: z.number().int().min(2).max(10_000),
     upkeepFeeRateMax: z.number().int().min(1000).max(10_000_000),
     refreshAfterL1Blocks: z.number().int().min(1).max(65_535),
+    limits: z.strictObject({
+      outflowCapBasisPoints: z.number().int().min(1).max(10_000),
+      outflowWindowL1Blocks: z.number().int().min(1).max(2016),
+      outflowFloorSats: amount,
+      largeReleaseSats: amount,
+      largeReleaseDelayL1Blocks: z.number().int().min(0).max(2016),
+    }),
     recovery: z.strictObject({
       delayBlocks: z.number().int().min(1).max(65_535),
       threshold: z.number().int().min(1).max(16),
@@ -129,6 +136,7 @@ function checkPeg(peg: Genesis['peg']): void {
     'peg.minReleaseSats: not enough for the fee at feeRateFloor and an L1 output',
   )
   checkUpkeep(peg)
+  checkLimits(peg)
 }
 
 function checkUpkeep(peg: Genesis['peg']): void {
@@ -145,6 +153,18 @@ function checkUpkeep(peg: Genesis['peg']): void {
 function lowestReleaseFee(feeRateFloor: number): number {
   const longest = new Uint8Array(34)
   return Number(releaseFee({ peg: { feeRateFloor } }, feeRateFloor, longest))
+}
+
+/** Every release must come to its turn, and the limits must not hold back what is not worth it. */
+function checkLimits({ limits, minReleaseSats }: Genesis['peg']): void {
+  refuse(
+    limits.outflowFloorSats < 2 * minReleaseSats,
+    'peg.limits.outflowFloorSats: less than two releases of minReleaseSats',
+  )
+  refuse(
+    limits.largeReleaseSats <= minReleaseSats,
+    'peg.limits.largeReleaseSats: not above minReleaseSats',
+  )
 }
 
 /** Of a P2PKH output. */
@@ -202,6 +222,11 @@ export function chainParams(genesis: Genesis): ChainParams {
       reserveCoinsMax: peg.reserveCoinsMax,
       upkeepFeeRateMax: peg.upkeepFeeRateMax,
       refreshAfterL1Blocks: peg.refreshAfterL1Blocks,
+      limits: {
+        ...peg.limits,
+        outflowFloorSats: sats(peg.limits.outflowFloorSats),
+        largeReleaseSats: sats(peg.limits.largeReleaseSats),
+      },
       recovery: { ...peg.recovery, keys: peg.recovery.keys.map(toXOnlyKey) },
     },
   }

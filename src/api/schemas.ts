@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { waitView } from './peg-schemas.ts'
 
 // --- building blocks ------------------------------------------------------------------------
 
@@ -228,6 +229,8 @@ export const releaseView = z.object({
   status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
   /** Why it waits, for people. */
   reason: z.string().nullable(),
+  /** The same for programs, while it is queued. */
+  wait: waitView.nullable(),
   /** Fixed by the burn. */
   feeSats: amount,
   netSats: amount,

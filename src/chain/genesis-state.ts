@@ -57,6 +57,7 @@ export function genesisBlock(params: ChainParams): Block {
       feeRate: params.peg.feeRateFloor,
       totals: ZERO_TOTALS,
       evidence: [],
+      freezeVotes: [],
     },
     l1Section: EMPTY_L1_SECTION,
     transactions: [REGTEST_GENESIS_TRANSACTION],

@@ -3,11 +3,11 @@
  * run exactly this code. Steps, in order:
  *
  *   1. the parent's coinbase outputs become coins
- *   2. evidence of double votes
+ *   2. evidence of double votes, freeze votes
  *   3. L1 headers, key epochs, release confirmations, deposits (L1 section)
  *   4. the mint transaction, which must be the one that the deposits give
  *   5. the other transactions: inputs, scripts, burns
- *   6. batches that are due
+ *   6. limits of what may leave, and the batches that are due
  *   7. the solvency equation
  */
 
@@ -36,10 +36,13 @@ import type { Batch } from './peg/batches.ts'
 import { getPegBooks, isSolvent } from './peg/books.ts'
 import { connectConfirmations } from './peg/confirmations.ts'
 import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg/deposits.ts'
+import { connectFreezeVotes } from './peg/freeze.ts'
+import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
 import { connectFeeRate } from './peg/release-fees.ts'
+import { connectReleaseLimits } from './peg/release-limits.ts'
 import { queueBurns } from './peg/releases.ts'
 import { reservesChange } from './peg/reserves.ts'
 import { coinsOf, deleteCoin, putCoin, type StateOverlay } from './state.ts'
@@ -51,6 +54,7 @@ export interface BlockContent {
   readonly feeRate: number
   readonly l1Section: L1Section
   readonly evidence: readonly Evidence[]
+  readonly freezeVotes: readonly FreezeVote[]
   /** Everything after the coinbase, the mint transaction included. */
   readonly transactions: readonly Transaction[]
 }
@@ -89,6 +93,10 @@ export function applyContent(
   const evidence = connectEvidence(overlay, params, content.evidence, height)
   if (!evidence.ok) return evidence
 
+  const { timeMs, freezeVotes } = content
+  const votes = connectFreezeVotes(overlay, params, freezeVotes, { height, timeMs })
+  if (!votes.ok) return votes
+
   const l1 = connectL1Section(overlay, params, content, height)
   if (!l1.ok) return l1
   const { deposits, confirmed } = l1.value
@@ -99,6 +107,7 @@ export function applyContent(
   const spending = connectTransactions(overlay, params, tip, content, ordinary.value, scripts)
   if (!spending.ok) return spending
 
+  connectReleaseLimits(overlay, params, reservesBefore)
   connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
   const totals = getPegBooks(overlay).totals
   // The total of the reserves is the sum of the coins, block by block.

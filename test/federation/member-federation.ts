@@ -38,6 +38,8 @@ export class MemberFederation {
   readonly disks = Array.from({ length: COUNT }, () => new MemoryDisk())
   isSynced = true
   isHalted = false
+  /** Members whose own validator has voted to freeze. */
+  readonly wantsFreeze = new Set<number>()
   #leader = 0
 
   constructor(world: PegWorld) {
@@ -94,6 +96,7 @@ export class MemberFederation {
       lastFeeRate: () => this.blocks.at(-1)?.extension.feeRate ?? params.peg.feeRateFloor,
       isSynced: () => this.isSynced,
       isHalted: () => this.isHalted,
+      wantsFreeze: () => this.wantsFreeze.has(index),
       sign,
       ceremony: createKeyCeremony({
         params,

@@ -20,7 +20,9 @@ import { choosePayments, type PaymentChoice } from './choose-payments.ts'
 import { CHANGE_RECIPIENT } from './deposit-address.ts'
 import { FreeCoins } from './free-coins.ts'
 import { activeKeyEpoch, depositScriptOf } from './key-epochs.ts'
-import { findRelease, netValue, putRelease, queuedReleases, type Release } from './releases.ts'
+import { chargeOutflow } from './outflow.ts'
+import { payableReleases } from './release-limits.ts'
+import { findRelease, netValue, putRelease, type Release } from './releases.ts'
 import { putReserve, type ReserveCoin } from './reserves.ts'
 import type { Settlement } from './settle-batch.ts'
 
@@ -31,8 +33,6 @@ export interface BatchContext {
   readonly feeRate: number
 }
 
-/** Queued releases that are looked at for one batch: a long queue must not make every block slow. */
-export const BATCH_LOOKAHEAD = 1_000
 /** Ids are u32 in keys and records. */
 const BATCH_ID_MAX = 0xffff_ffff
 /** Parts of one change. */
@@ -44,7 +44,7 @@ export function batchDueMs(view: StateView, params: ChainParams): number | undef
   if (countOpenPayments(view) >= params.peg.openBatchesMax) return undefined
   let count = 0
   let oldest: number | undefined
-  for (const release of queuedReleases(view)) {
+  for (const release of payableReleases(view, params)) {
     oldest ??= release.timeMs
     count += 1
     if (count >= params.peg.batchReleasesMax) return oldest
@@ -99,11 +99,7 @@ function planPayment(
   const active = activeKeyEpoch(view)
   const books = getPegBooks(view)
   if (active === undefined || books.nextBatchId >= BATCH_ID_MAX) return undefined
-  const queue: Release[] = []
-  for (const release of queuedReleases(view)) {
-    if (queue.length >= BATCH_LOOKAHEAD) break
-    queue.push(release)
-  }
+  const queue = [...payableReleases(view, params)]
   const { feeRateFloor, batchReleasesMax, reserveCoinsMin, splitCoinMinSats } = params.peg
   const terms = {
     feeRate: context.feeRate,
@@ -188,9 +184,12 @@ export function versionOf(
 function bookBatch(overlay: StateOverlay, { batch, inputs }: BatchPlan): void {
   putBatch(overlay, batch)
   for (const coin of inputs) putReserve(overlay, { ...coin, batchId: batch.id })
+  const releases = batch.releaseIds.map((id) =>
+    present(findRelease(overlay, id), 'release of a batch'),
+  )
+  chargeOutflow(overlay, releases)
   let collected = 0n
-  for (const id of batch.releaseIds) {
-    const release = present(findRelease(overlay, id), 'release of a batch')
+  for (const release of releases) {
     collected += release.fee
     putRelease(overlay, { ...release, stage: { kind: 'batched', batchId: batch.id } })
   }

@@ -207,7 +207,7 @@ async function openMemberOf(
   { home, params, runtime, open }: Assembly,
   identity: ValidatorIdentity,
   network: Network,
-  { chain, links }: PegContext,
+  { chain, links, freezeVotes }: PegContext,
   node: () => Node | undefined,
 ): Promise<Member> {
   const paths = homePaths(home.path)
@@ -246,6 +246,7 @@ async function openMemberOf(
     lastFeeRate: () => lastFeeRate(chain),
     isSynced: () => node()?.isSynced() === true,
     isHalted: () => node()?.haltReason() !== undefined,
+    wantsFreeze: () => freezeVotes.newest(identity.publicKey)?.freeze === true,
     sign,
     ceremony,
     keyStore,

@@ -15,6 +15,7 @@ import { bytesToHex } from '../../primitives/bytes.ts'
 import { ok, reject } from '../../primitives/result.ts'
 import { createDepositReports, type DepositReports } from './deposit-reports.ts'
 import { createReleaseReports, type ReleaseReports } from './release-reports.ts'
+import { L1_BLOCK_SECONDS } from './release-waits.ts'
 
 export interface ReportParts {
   readonly node: Pick<Node, 'chain'>
@@ -39,8 +40,6 @@ export interface PegReports extends PegQueries {
   readonly changedIn: ReleaseReports['changedIn']
 }
 
-/** Bitcoin's average, for expected times; regtest has blocks when somebody mines. */
-const L1_BLOCK_SECONDS = 600
 /** Shown at once; older ones are in the chain. Open batches are always shown. */
 const RECENT_BATCHES = 50
 

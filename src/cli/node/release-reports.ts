@@ -4,15 +4,13 @@ import type { Member } from '../../../federation/member.ts'
 import type { ReleaseView } from '../../api/schemas.ts'
 import { type OutPoint, transactionId } from '../../bitcoin/transaction.ts'
 import type { Block } from '../../chain/block.ts'
-import { BATCH_INPUTS_MAX } from '../../chain/peg/batch-transaction.ts'
 import { type Batch, findBatch, openBatches, settledVersion } from '../../chain/peg/batches.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
 import { quotedFeeRate, releaseFee } from '../../chain/peg/release-fees.ts'
 import { findRelease, netValue, type Release } from '../../chain/peg/releases.ts'
-import { type ReserveCoin, reserveCoins } from '../../chain/peg/reserves.ts'
-import type { StateView } from '../../chain/state.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
+import { type ReleaseWaits, releaseWaits } from './release-waits.ts'
 
 export interface ReleaseReports {
   /** Newest first. With a script, those among the newest `SEARCHED_MAX` that pay it. */
@@ -37,14 +35,8 @@ type BatchStatus = Exclude<ReleaseView['status'], 'queued' | 'paid'>
 
 /** What is the same for all releases of one answer. */
 interface Answer {
-  readonly available: () => Available
+  readonly waits: ReleaseWaits
   readonly batchOf: (id: number) => Batch | undefined
-}
-
-/** Free reserves, satoshis: all of them, and the largest coins that one batch can spend together. */
-interface Available {
-  readonly total: bigint
-  readonly inOneBatch: bigint
 }
 
 export function createReleaseReports(parts: ReleaseReportParts): ReleaseReports {
@@ -144,12 +136,9 @@ class Reports implements ReleaseReports {
   #answer(): Answer {
     const view = this.#view
     const batches = new Map<number, Batch | undefined>()
-    let available: Available | undefined
+    const { chain } = this.#parts.node
     return {
-      available() {
-        available ??= availableReserves(view)
-        return available
-      },
+      waits: releaseWaits(chain.params, chain.state()),
       batchOf(id) {
         if (!batches.has(id)) batches.set(id, findBatch(view, id))
         return batches.get(id)
@@ -171,7 +160,7 @@ class Reports implements ReleaseReports {
       l1Address: this.#parts.l1Address(release.l1Script),
       l1Script: bytesToHex(release.l1Script),
       status: stage.kind === 'batched' ? (progress?.status ?? 'batched') : stage.kind,
-      reason: this.#reasonOf(release, progress?.status, answer),
+      ...waitOf(release, progress?.status, answer.waits),
       feeSats: Number(release.fee),
       netSats: Number(netValue(release)),
       ...l1TxidsOf(batch),
@@ -195,23 +184,20 @@ class Reports implements ReleaseReports {
     return { status: progress.isSigned ? 'signed' : 'batched', confirmations: 0 }
   }
 
-  #reasonOf(release: Release, status: BatchStatus | undefined, answer: Answer): string | null {
-    if (release.stage.kind === 'queued') {
-      const { total, inOneBatch } = answer.available()
-      if (total < release.value) return 'waiting for reserves that are in other batches'
-      if (inOneBatch < release.value) {
-        return `waiting for larger reserve coins: one batch can spend ${BATCH_INPUTS_MAX} of them`
-      }
-      return 'waiting for the next batch'
-    }
-    if (status === 'batched') return 'waiting for the members to sign'
-    return status === 'broadcast' ? 'waiting for an L1 block' : null
-  }
-
   quoteFee(l1Script: Uint8Array): bigint {
     const { params } = this.#parts.node.chain
     return releaseFee(params, quotedFeeRate(getPegBooks(this.#view)), l1Script)
   }
+}
+
+function waitOf(
+  release: Release,
+  status: BatchStatus | undefined,
+  waits: ReleaseWaits,
+): Pick<ReleaseView, 'reason' | 'wait'> {
+  if (release.stage.kind === 'queued') return waits.of(release)
+  if (status === 'batched') return { reason: 'waiting for the members to sign', wait: null }
+  return { reason: status === 'broadcast' ? 'waiting for an L1 block' : null, wait: null }
 }
 
 function l1TxidsOf(batch: Batch | undefined): Pick<ReleaseView, 'l1Txid' | 'replacedL1Txids'> {
@@ -219,20 +205,4 @@ function l1TxidsOf(batch: Batch | undefined): Pick<ReleaseView, 'l1Txid' | 'repl
   const l1Txid = transactionId(settledVersion(batch).transaction)
   const txids = batch.versions.map(({ transaction }) => transactionId(transaction))
   return { l1Txid, replacedL1Txids: txids.filter((txid) => txid !== l1Txid) }
-}
-
-function availableReserves(view: StateView): Available {
-  const free = [...reserveCoins(view)].filter((coin) => coin.batchId === undefined)
-  let total = 0n
-  let inOneBatch = 0n
-  for (const [place, { value }] of free.toSorted(largestFirst).entries()) {
-    total += value
-    if (place < BATCH_INPUTS_MAX) inOneBatch += value
-  }
-  return { total, inOneBatch }
-}
-
-function largestFirst(a: ReserveCoin, b: ReserveCoin): number {
-  if (a.value === b.value) return 0
-  return a.value > b.value ? -1 : 1
 }
