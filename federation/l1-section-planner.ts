@@ -9,6 +9,7 @@
  */
 
 import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
+import { decodeTransaction } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import {
@@ -28,7 +29,7 @@ import {
 import { openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { connectConfirmations } from '../src/chain/peg/confirmations.ts'
-import { connectDeposits } from '../src/chain/peg/deposits.ts'
+import { connectDeposits, isMinting, spendsReserves } from '../src/chain/peg/deposits.ts'
 import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
 import { connectKeyEpoch, depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import { connectL1Headers, findL1Header } from '../src/chain/peg/l1-headers.ts'
@@ -334,7 +335,7 @@ class Planner implements L1SectionPlanner {
         if (!this.#paysRecipient(known, deposit)) continue
         const { txid } = deposit.outPoint
         const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
-        if (proof === undefined) continue
+        if (proof === undefined || isOwnChange(known, deposit, proof)) continue
         const isShared = proofs.has(txid) || added.has(txid)
         const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
         if (bytes + cost > room) continue
@@ -401,6 +402,11 @@ function checkSection(
   if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(overlay, params, section, height)
   return deposits.ok ? ok(undefined) : deposits
+}
+
+/** Change of a batch that the chain has not seen confirmed is not a gift. */
+function isOwnChange(known: StateView, deposit: SeenDeposit, proof: L1TransactionProof): boolean {
+  return !isMinting(deposit) && spendsReserves(known, decodeTransaction(proof.transaction))
 }
 
 /** One proof per L1 transaction, claiming each of its deposits; the order stays. */

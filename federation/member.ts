@@ -16,8 +16,10 @@ import { EMPTY_L1_SECTION, isEmptyL1Section } from '../src/chain/l1-section.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
-import { findClaimHeight } from '../src/chain/peg/deposits.ts'
+import { CHANGE_RECIPIENT } from '../src/chain/peg/deposit-address.ts'
+import { findClaimHeight, spendsReserves } from '../src/chain/peg/deposits.ts'
 import { isFrozen } from '../src/chain/peg/freeze.ts'
+import { depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
 import type {
@@ -164,6 +166,7 @@ class RunningMember implements Member {
       startHeight: params.l1Checkpoint.height,
       clock,
       log,
+      isOwn: (transaction) => spendsReserves(state().view, transaction),
       onSeen: (deposit) => this.desk.tellOthers(deposit),
     })
     this.desk = createDepositDesk({
@@ -346,6 +349,7 @@ class RunningMember implements Member {
     const { signed } = this.#opened
     const { view } = this.#parts.state()
     const open = [...openBatches(view)]
+    await this.#step('registering', () => this.#watchGifts())
     const progress = [
       await this.#step('scanning', () => this.#watcher.scan(height)),
       await this.#step('looking for batches', () => this.#finder.look(open, height)),
@@ -357,6 +361,19 @@ class RunningMember implements Member {
     await this.#step('signing', async () => this.#signer?.update())
     if (!this.#isFrozen()) await this.#step('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
+  }
+
+  /** Whoever pays a change address adds to the fee reserve; nobody needs to say so. */
+  async #watchGifts(): Promise<void> {
+    const { params, state } = this.#parts
+    const { view } = state()
+    for (let keyEpoch = 0; keyEpoch < getPegBooks(view).keyEpochCount; keyEpoch++) {
+      const epoch = findKeyEpoch(view, keyEpoch)
+      if (epoch === undefined) return
+      // Again and again, so that it is never what makes room for others.
+      const script = depositScriptOf(params, epoch, CHANGE_RECIPIENT)
+      await this.#opened.book.register({ keyEpoch, recipient: CHANGE_RECIPIENT, script }, 'asked')
+    }
   }
 
   /** A long catch-up goes on after other work has had its turn. */

@@ -10,7 +10,12 @@
 import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { extraHeadersFor, findClaimHeight, isRecipient } from '../../src/chain/peg/deposits.ts'
+import {
+  extraHeadersFor,
+  findClaimHeight,
+  isMinting,
+  isRecipient,
+} from '../../src/chain/peg/deposits.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
@@ -152,6 +157,8 @@ class Desk implements DepositDesk {
   }
 
   tellOthers({ keyEpoch, recipient, script }: SeenDeposit): void {
+    // Every member knows the federation's own addresses.
+    if (recipient.length === 0) return
     if (!this.#stopped) void this.#track(this.#publish({ keyEpoch, recipient, script }))
   }
 
@@ -253,7 +260,7 @@ class Desk implements DepositDesk {
     const { book } = this.#parts
     const revision = book.revision()
     if (this.#newest?.revision !== revision) {
-      const all = newestFirst([...book.waiting.values(), ...book.minted.values()])
+      const all = newestFirst([...book.waiting.values(), ...book.minted.values()].filter(isMinting))
       this.#newest = { revision, deposits: all }
     }
     return this.#newest.deposits

@@ -8,7 +8,7 @@
  * no more than one. Older deposits are found by `claim`.
  */
 
-import type { OutPoint } from '../../src/bitcoin/transaction.ts'
+import type { OutPoint, Transaction } from '../../src/bitcoin/transaction.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import type { Clock, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1, L1Block } from '../l1/bitcoin-l1.ts'
@@ -45,6 +45,8 @@ export interface WatcherParts {
   readonly startHeight: number
   readonly clock: Clock
   readonly log: Logger
+  /** Does it spend the federation's own coins? */
+  readonly isOwn: (transaction: Transaction) => boolean
   /** A deposit seen for the first time. */
   readonly onSeen: (deposit: SeenDeposit) => void
 }
@@ -84,7 +86,7 @@ class Watcher implements DepositWatcher {
   }
 
   async scan(tipHeight: number): Promise<ScanProgress> {
-    const { book, startHeight } = this.#parts
+    const { book, startHeight, isOwn } = this.#parts
     await this.#rewindIfReplaced(tipHeight)
     let from = (book.cursor()?.height ?? startHeight) + 1
     // Nobody to look for: later registrations look back themselves.
@@ -93,7 +95,7 @@ class Watcher implements DepositWatcher {
     for (let height = from; height <= to; height++) {
       const block = await this.#blockAt(height)
       if (block === undefined) return 'stuck'
-      const found = scanBlock(block.transactions, height, book.registrations)
+      const found = scanBlock(block.transactions, height, book.registrations, isOwn)
       await this.#record(found, { height, hash: block.hash })
     }
     return to < tipHeight ? 'more' : 'done'
@@ -122,7 +124,7 @@ class Watcher implements DepositWatcher {
   }
 
   async lookBack(): Promise<ScanProgress> {
-    const { book, clock } = this.#parts
+    const { book, clock, isOwn } = this.#parts
     this.#lookBack ??= this.#beginLookBack()
     const current = this.#lookBack
     if (current === undefined) return 'done'
@@ -132,7 +134,7 @@ class Watcher implements DepositWatcher {
       // What a pruned node lacks cannot be had; `claim` says so to whoever asks.
       if (block === undefined) continue
       await this.#record(
-        scanBlock(block.transactions, current.next, current.registrations),
+        scanBlock(block.transactions, current.next, current.registrations, isOwn),
         undefined,
       )
     }
@@ -157,7 +159,7 @@ class Watcher implements DepositWatcher {
   }
 
   async claim(outPoint: OutPoint, candidates: readonly Registration[]): Promise<ClaimOutcome> {
-    const { l1, book } = this.#parts
+    const { l1, book, isOwn } = this.#parts
     const before = (await l1.tip()).height
     const output = await l1.findUnspent(outPoint)
     if (output === undefined || output.confirmations < 1) return 'not-found'
@@ -170,7 +172,7 @@ class Watcher implements DepositWatcher {
     for (let height = Math.max(1, lowest); height <= highest; height++) {
       const block = await this.#blockAt(height)
       if (block === undefined) return 'block-unavailable'
-      const found = scanBlock(block.transactions, height, only)
+      const found = scanBlock(block.transactions, height, only, isOwn)
       const match = found.filter((deposit) => deposit.outPoint.txid === outPoint.txid)
       if (match.length === 0) continue
       // A full book is no reason to lose a deposit that somebody names.

@@ -58,92 +58,112 @@ export interface SignedBatchesParts {
 
 /** Throws what the store throws, DecodeError for damaged rows. */
 export async function openSignedBatches(parts: SignedBatchesParts): Promise<SignedBatches> {
-  const { store, l1, clock, log } = parts
   const entries = new Map<string, Entry>()
-  for await (const [key, value] of store.range(Uint8Array.of(PREFIX), END)) {
+  for await (const [key, value] of parts.store.range(Uint8Array.of(PREFIX), END)) {
     const [batchId, version] = decodeAll(key, (reader) => {
       reader.u8()
       return [reader.u32be(), reader.u8()] as const
     })
     entries.set(nameOf(batchId, version), newEntry(batchId, version, decodeTransaction(value)))
   }
+  return new Store(parts, entries)
+}
+
+class Store implements SignedBatches {
+  readonly #parts: SignedBatchesParts
+  readonly #entries: Map<string, Entry>
+
+  constructor(parts: SignedBatchesParts, entries: Map<string, Entry>) {
+    this.#parts = parts
+    this.#entries = entries
+  }
+
+  find(batch: Batch): Transaction | undefined {
+    return this.#entryOf(batch, batch.versions.length - 1)?.transaction
+  }
+
+  isBroadcast(batch: Batch): boolean {
+    return this.#latestOf(batch)?.taken ?? false
+  }
+
+  refusal(batch: Batch): string | undefined {
+    return this.#latestOf(batch)?.refusal
+  }
+
+  async add(batch: Batch, signed: Transaction): Promise<void> {
+    const version = batch.versions.length - 1
+    if (this.#entryOf(batch, version) !== undefined) return
+    this.#entries.set(nameOf(batch.id, version), newEntry(batch.id, version, signed))
+    const key = keyOf(batch.id, version)
+    const row = { kind: 'put', key, value: encodeTransaction(signed) } as const
+    await this.#parts.store.write([row], { sync: true })
+  }
+
+  async broadcast(view: StateView, l1TipHash: string): Promise<void> {
+    for (const [name, entry] of this.#entries) {
+      const { batchId, version } = entry
+      const batch = findBatch(view, batchId)
+      // Not known yet: this node's chain is a little behind what it signed before a crash.
+      if (batch === undefined || version >= batch.versions.length) continue
+      if (batch.status.kind === 'open' && this.#entryOf(batch, version) === entry) {
+        if (this.#latestOf(batch) === entry) await this.#trySend(entry, l1TipHash)
+        continue
+      }
+      this.#entries.delete(name)
+      const row = { kind: 'delete', key: keyOf(batchId, version) } as const
+      await this.#parts.store.write([row], { sync: false })
+    }
+  }
 
   /** What is stored must be this version's own transaction. */
-  function entryOf(batch: Batch, version: number): Entry | undefined {
-    const entry = entries.get(nameOf(batch.id, version))
+  #entryOf(batch: Batch, version: number): Entry | undefined {
+    const entry = this.#entries.get(nameOf(batch.id, version))
     const wanted = batch.versions[version]?.transaction
     if (entry === undefined || wanted === undefined) return undefined
     return transactionId(entry.transaction) === transactionId(wanted) ? entry : undefined
   }
 
   /** The latest version that is signed. */
-  function latestOf(batch: Batch): Entry | undefined {
+  #latestOf(batch: Batch): Entry | undefined {
     for (let version = batch.versions.length - 1; version >= 0; version--) {
-      const entry = entryOf(batch, version)
+      const entry = this.#entryOf(batch, version)
       if (entry !== undefined) return entry
     }
     return undefined
   }
 
-  async function send(entry: Entry): Promise<void> {
-    const { batchId: id, version } = entry
+  async #send(entry: Entry): Promise<void> {
+    const { l1, log } = this.#parts
+    const { batchId: batch, version } = entry
     const { result, reason } = await l1.broadcast(encodeTransaction(entry.transaction))
     if (result === 'rejected' && reason !== SAME_TRANSACTION) {
       const refusal = reason ?? 'refused without a reason'
-      if (entry.refusal !== refusal)
-        log.warn({ batch: id, version, reason }, 'L1 refuses a signed batch')
+      if (entry.refusal !== refusal) {
+        log.warn({ batch, version, reason }, 'L1 refuses a signed batch')
+      }
       entry.taken = false
       entry.refusal = refusal
       return
     }
-    if (!entry.taken) log.info({ batch: id, version, result }, 'batch sent to L1')
+    if (!entry.taken) log.info({ batch, version, result }, 'batch sent to L1')
     entry.taken = true
     entry.refusal = undefined
   }
 
   /** One that fails must not keep the others from L1. */
-  async function trySend(entry: Entry, l1TipHash: string): Promise<void> {
+  async #trySend(entry: Entry, l1TipHash: string): Promise<void> {
+    const { clock, log } = this.#parts
     const nowMs = clock.monotonicMs()
     if (entry.sentOn === l1TipHash && nowMs - entry.sentAtMs < AGAIN_MS) return
     try {
-      await send(entry)
+      await this.#send(entry)
       entry.sentAtMs = nowMs
       entry.sentOn = l1TipHash
     } catch (error) {
       if (!isL1Failure(error)) throw error
-      log.debug(
-        { batch: entry.batchId, error: error.message },
-        'a signed batch was not sent; later again',
-      )
+      const { batchId: batch } = entry
+      log.debug({ batch, error: error.message }, 'a signed batch was not sent; later again')
     }
-  }
-
-  return {
-    find: (batch) => entryOf(batch, batch.versions.length - 1)?.transaction,
-    isBroadcast: (batch) => latestOf(batch)?.taken ?? false,
-    refusal: (batch) => latestOf(batch)?.refusal,
-    async add(batch, signed) {
-      const version = batch.versions.length - 1
-      if (entryOf(batch, version) !== undefined) return
-      entries.set(nameOf(batch.id, version), newEntry(batch.id, version, signed))
-      const key = keyOf(batch.id, version)
-      const row = { kind: 'put', key, value: encodeTransaction(signed) } as const
-      await store.write([row], { sync: true })
-    },
-    async broadcast(view, l1TipHash) {
-      for (const [name, entry] of entries) {
-        const { batchId, version } = entry
-        const batch = findBatch(view, batchId)
-        // Not known yet: this node's chain is a little behind what it signed before a crash.
-        if (batch === undefined || version >= batch.versions.length) continue
-        if (batch.status.kind === 'open' && entryOf(batch, version) === entry) {
-          if (latestOf(batch) === entry) await trySend(entry, l1TipHash)
-          continue
-        }
-        entries.delete(name)
-        await store.write([{ kind: 'delete', key: keyOf(batchId, version) }], { sync: false })
-      }
-    },
   }
 }
 

@@ -17,7 +17,8 @@ import { extensionHash } from './extension.ts'
 import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams, MAX_EVIDENCE_PER_BLOCK } from './params.ts'
 import { getPegBooks } from './peg/books.ts'
-import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
+import { connectConfirmations } from './peg/confirmations.ts'
+import { buildMintTransaction, connectDeposits, isMinting } from './peg/deposits.ts'
 import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
@@ -128,8 +129,12 @@ function buildMint(
     const connected = connectKeyEpoch(scratch, params, announcement, height)
     if (!connected.ok) return connected
   }
+  const confirmed = connectConfirmations(scratch, section.confirmations, height)
+  if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(scratch, params, section, height)
-  return deposits.ok ? ok([buildMintTransaction(deposits.value)]) : deposits
+  if (!deposits.ok) return deposits
+  const minted = deposits.value.filter(isMinting)
+  return ok(minted.length === 0 ? [] : [buildMintTransaction(minted)])
 }
 
 /** Half of all hashes meet the target, so this takes two tries on average. */

@@ -35,7 +35,12 @@ import { type ChainParams, MAX_BLOCK_SIGOPS } from './params.ts'
 import type { Batch } from './peg/batches.ts'
 import { getPegBooks, isSolvent } from './peg/books.ts'
 import { connectConfirmations } from './peg/confirmations.ts'
-import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg/deposits.ts'
+import {
+  buildMintTransaction,
+  connectDeposits,
+  isMinting,
+  type ProvedDeposit,
+} from './peg/deposits.ts'
 import { connectFreezeVotes } from './peg/freeze.ts'
 import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
@@ -101,14 +106,17 @@ export function applyContent(
   if (!l1.ok) return l1
   const { deposits, confirmed } = l1.value
 
-  const ordinary = takeMint(overlay, tip, content.transactions, deposits)
+  const minted = deposits.filter(isMinting)
+  const ordinary = takeMint(overlay, tip, content.transactions, minted)
   if (!ordinary.ok) return ordinary
 
   const spending = connectTransactions(overlay, params, tip, content, ordinary.value, scripts)
   if (!spending.ok) return spending
 
   connectReleaseLimits(overlay, params, reservesBefore)
-  connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
+  const { feeRate, l1Section } = content
+  const hasL1Headers = l1Section.headers.length > 0
+  connectBatches(overlay, params, { height, timeMs, feeRate, hasL1Headers })
   const totals = getPegBooks(overlay).totals
   // The total of the reserves is the sum of the coins, block by block.
   if (totals.reserves !== reservesBefore + reservesChange(overlay)) return reject('insolvent')
@@ -118,8 +126,8 @@ export function applyContent(
     totals,
     deposits,
     confirmed,
-    spent: deposits.length === 0 ? spending.value.spent : [[], ...spending.value.spent],
-    mintPrevouts: deposits.map(({ outPoint, value, script }) => ({
+    spent: minted.length === 0 ? spending.value.spent : [[], ...spending.value.spent],
+    mintPrevouts: minted.map(({ outPoint, value, script }) => ({
       outPoint,
       output: { value, script },
     })),

@@ -76,7 +76,10 @@ class Planning {
         .map(({ to }) => this.world.registration(to))
         .map((registration) => [bytesToHex(registration.script), registration]),
     )
-    await this.book.record(scanBlock(block.transactions, height, registrations), undefined)
+    await this.book.record(
+      scanBlock(block.transactions, height, registrations, () => false),
+      undefined,
+    )
   }
 
   supply(): bigint {

@@ -79,7 +79,7 @@ const KINDS = ['payment', 'upkeep'] as const
 export function putBatch(overlay: StateOverlay, batch: Batch): void {
   overlay.put(numberStateKey(NAMESPACE.batch, batch.id), encodeBatch(batch))
   const openKey = numberStateKey(NAMESPACE.openBatch, batch.id)
-  if (batch.status.kind === 'open') overlay.put(openKey, new Uint8Array())
+  if (batch.status.kind === 'open') overlay.put(openKey, Uint8Array.of(KINDS.indexOf(batch.kind)))
   else overlay.delete(openKey)
 }
 
@@ -150,6 +150,15 @@ export function* openBatches(view: StateView): Iterable<Batch> {
   for (const [key] of view.range(NAMESPACE.openBatch)) {
     yield present(findBatch(view, numberOfStateKey(key)), 'open batch')
   }
+}
+
+/** How many open batches pay releases. */
+export function countOpenPayments(view: StateView): number {
+  let count = 0
+  for (const [, [kind]] of view.range(NAMESPACE.openBatch)) {
+    if (kind === KINDS.indexOf('payment')) count += 1
+  }
+  return count
 }
 
 /** The version that members sign, and that stands in for the batch while it is open. */

@@ -3,6 +3,7 @@
 import { encodeOutPoint } from '../../bitcoin/transaction.ts'
 import { compareBytes } from '../../primitives/bytes.ts'
 import type { StateView } from '../state.ts'
+import { BATCH_INPUTS_MAX } from './batch-transaction.ts'
 import { type ReserveCoin, reserveCoins } from './reserves.ts'
 
 export class FreeCoins {
@@ -39,8 +40,16 @@ export class FreeCoins {
     return sorted
   }
 
+  /** What as many of them as one batch can spend are worth, satoshis. */
+  largest(epoch: number): bigint {
+    let sum = 0n
+    for (const { value } of this.of(epoch).slice(0, BATCH_INPUTS_MAX)) sum += value
+    return sum
+  }
+
   /** These belong to a batch from now on. */
   take(epoch: number, taken: readonly ReserveCoin[]): void {
+    if (taken.length === 0) return
     const gone = new Set(taken)
     const left = this.of(epoch).filter((coin) => !gone.has(coin))
     if (left.length === 0) this.#byEpoch.delete(epoch)

@@ -167,6 +167,10 @@ describe('a confirmation', () => {
     world.l1.mine([currentVersion(world.batch).transaction])
     const proof = world.l1.prove(transactionId(currentVersion(world.batch).transaction))
     const claims = [{ vout: 1, keyEpoch: 0, recipient: CHANGE_RECIPIENT }]
-    expect(codeOf(world, { deposits: [{ ...proof, claims }] })).toBe('deposit-recipient')
+    const deposits = [{ ...proof, claims }]
+    expect(codeOf(world, { deposits })).toBe('gift-of-own-change')
+    expect(codeOf(world, { confirmations: [proof], deposits })).toBe('deposit-already-minted')
+    world.chain.extend({ l1Section: section(world, { confirmations: [proof] }) })
+    expect(codeOf(world, { deposits })).toBe('deposit-already-minted')
   })
 })

@@ -107,7 +107,7 @@ function aPeg(
 
 const sum = (values: readonly bigint[]): bigint =>
   values.reduce((total, value) => total + value, 0n)
-const later = { height: 2, timeMs: 10_000_000, feeRate: 1_000 }
+const later = { height: 2, timeMs: 10_000_000, feeRate: 1_000, hasL1Headers: false }
 const encodings = (view: StateOverlay): string[] =>
   [...openBatches(view)].map((batch) =>
     encodeTransaction(currentVersion(batch).transaction).toString(),
