@@ -4,6 +4,7 @@
  * takes it; so it can also be signed on a machine without a network.
  */
 
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { chainId } from '../../genesis/network.ts'
@@ -63,7 +64,7 @@ const voteOptions = z.object({
 
 async function vote({ context, options }: CommandCall, freeze: boolean): Promise<void> {
   const wanted = voteOptions.parse(options)
-  const secret = await readSecret(wanted.key ?? homePaths(context.home).validatorKey)
+  const secret = await readSecret(wanted.key ?? homePaths(join(context.home, 'node')).validatorKey)
   const chain = await chainOf(context, wanted)
   const validator = toXOnlyKey(xOnlyPublicKey(secret))
   const index = chain.validators.indexOf(validator)

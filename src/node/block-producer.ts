@@ -11,6 +11,7 @@ import type { PegTotals } from '../chain/extension.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../chain/l1-section.ts'
 import { MAX_BLOCK_SIGOPS, MAX_BLOCK_WEIGHT } from '../chain/params.ts'
 import { getPegBooks } from '../chain/peg/books.ts'
+import { decidesFreeze } from '../chain/peg/freeze.ts'
 import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import { batchDueMs, wouldBuildBatch } from '../chain/peg/plan-batches.ts'
 import { headerTimeAfter } from '../chain/tip.ts'
@@ -204,10 +205,13 @@ class Producer implements BlockProducer {
   hasWork(): boolean {
     const { chain, mempool, peg } = this.#parts
     if (mempool.size > 0 || this.#heartbeatDueInMs() === 0) return true
-    if (this.#pauseLeftMs() > 0) return false
     const state = chain.state()
+    const votes = this.#parts.freezeVotes.select()
+    // What a quorum wants cannot wait; a single validator's votes can.
+    if (decidesFreeze(state.view, chain.params, votes)) return true
+    if (this.#pauseLeftMs() > 0) return false
     if (this.#parts.evidence.select().length > 0) return true
-    if (this.#parts.freezeVotes.select().length > 0 || peg.hasWork(state)) return true
+    if (votes.length > 0 || peg.hasWork(state)) return true
     const context = {
       height: state.tip.height + 1,
       timeMs: this.#nextTimeMs(),

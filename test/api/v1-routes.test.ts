@@ -227,15 +227,17 @@ describe('evidence', () => {
   })
 })
 
+async function sendVote(chain: ChainFixture, body: unknown): Promise<Response> {
+  return apiFixture(chain).post('/v1/freeze-votes', JSON.stringify(body), JSON_TYPE)
+}
+
 describe('freeze votes', () => {
   const vote = freezeVote(testParams(), { validator: 1, serial: 7, freeze: true })
-  const send = (chain: ChainFixture, body: unknown): Promise<Response> =>
-    apiFixture(chain).post('/v1/freeze-votes', JSON.stringify(body), JSON_TYPE)
   const hex = bytesToHex(encodeFreezeVote(vote))
 
   it('are handed to the node', async () => {
     const { chain } = storyChain()
-    const response = await send(chain, { vote: hex })
+    const response = await sendVote(chain, { vote: hex })
     expect(response.status).toBe(202)
     expect(await response.json()).toEqual({ accepted: true })
     expect(chain.freezeVotes).toEqual([vote])
@@ -244,7 +246,7 @@ describe('freeze votes', () => {
   it('that the node does not take come back with its reason', async () => {
     const { chain } = storyChain()
     chain.freezeVerdict = reject('freeze-vote-known', 'policy', 'its newest vote has serial 9')
-    await expectProblem(await send(chain, { vote: hex }), 400, 'freeze-vote-known')
+    await expectProblem(await sendVote(chain, { vote: hex }), 400, 'freeze-vote-known')
   })
 
   it.each([
@@ -254,7 +256,7 @@ describe('freeze votes', () => {
     ['a wish that is neither', { vote: `${hex.slice(0, 72)}02${hex.slice(74)}` }],
   ])('%s is no vote', async (_name, body) => {
     const { chain } = storyChain()
-    await expectProblem(await send(chain, body), 400, 'invalid-request')
+    await expectProblem(await sendVote(chain, body), 400, 'invalid-request')
     expect(chain.freezeVotes).toEqual([])
   })
 })

@@ -19,8 +19,9 @@ let sent: string[]
 beforeEach(async () => {
   node = await RecordedNode.start()
   home = newHome()
-  mkdirSync(join(home, 'keys'))
-  writeSecret(join(home, 'keys', 'validator.key'), SECRET)
+  const keys = join(home, 'node', 'keys')
+  mkdirSync(keys, { recursive: true })
+  writeSecret(join(keys, 'validator.key'), SECRET)
   sent = []
   node.answers.set(ROUTE, (body) => {
     const { vote } = JSON.parse(body) as { vote: string }

@@ -117,5 +117,10 @@ describe('freeze votes between nodes', () => {
       await world.time.pass(500)
     }
     expect(world.seat(0).height - before).toBeLessThan(8)
+    // A quorum does not wait for that.
+    const seats = world.seats
+    for (const validator of [0, 1, 3]) await submit(world, world.seat(0), stop(validator))
+    await world.time.pass(500)
+    expect(seats.map(frozen)).toEqual([true, true, true, true])
   })
 })

@@ -21,6 +21,7 @@ import { validatorSetOf } from '../validators.ts'
 import { getPegBooks } from './books.ts'
 import {
   type FreezeVote,
+  type FreezeWish,
   readFreezeVote,
   verifyFreezeVote,
   writeFreezeVote,
@@ -111,15 +112,36 @@ export function connectFreezeVotes(
   return ok(undefined)
 }
 
-function settle(overlay: StateOverlay, params: ChainParams, context: FreezeContext): void {
+/** What the standing votes lead to from now on. */
+function isDecided(
+  view: StateView,
+  params: ChainParams,
+  wishOf: (validator: XOnlyKey) => FreezeWish | undefined,
+): 'freeze' | 'thaw' | undefined {
   const { keys } = validatorSetOf(params)
-  const standing = keys.map((key) => findFreezeVote(overlay, key))
-  const stops = standing.filter((vote) => vote?.freeze === true).length
-  const goes = standing.filter((vote) => vote?.freeze === false).length
   const quorum = quorumSize(keys.length)
-  const wasFrozen = isFrozen(overlay)
-  if (wasFrozen && goes >= quorum) overlay.delete(NAMESPACE.freeze)
-  if (wasFrozen || stops < quorum) return
+  const wished = !isFrozen(view)
+  const count = keys.filter((key) => wishOf(key)?.freeze === wished).length
+  if (count < quorum) return undefined
+  return wished ? 'freeze' : 'thaw'
+}
+
+/** Would a block with these votes, each of them new, freeze the peg or end its freeze? */
+export function decidesFreeze(
+  view: StateView,
+  params: ChainParams,
+  votes: readonly FreezeVote[],
+): boolean {
+  if (votes.length === 0) return false
+  const fresh = new Map(votes.map((vote) => [vote.validator, vote]))
+  const wishOf = (key: XOnlyKey) => fresh.get(key) ?? findFreezeVote(view, key)
+  return isDecided(view, params, wishOf) !== undefined
+}
+
+function settle(overlay: StateOverlay, params: ChainParams, context: FreezeContext): void {
+  const decided = isDecided(overlay, params, (key) => findFreezeVote(overlay, key))
+  if (decided === 'thaw') overlay.delete(NAMESPACE.freeze)
+  if (decided !== 'freeze') return
   const { l1Height } = getPegBooks(overlay)
   const bytes = encodeWith((writer) => {
     writer.u32(context.height).safeU64(context.timeMs).u32(l1Height)

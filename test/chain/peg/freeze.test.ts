@@ -2,7 +2,12 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { withdrawScript } from '../../../src/bitcoin/script.ts'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
-import { findFreeze, findFreezeVote, isFrozen } from '../../../src/chain/peg/freeze.ts'
+import {
+  decidesFreeze,
+  findFreeze,
+  findFreezeVote,
+  isFrozen,
+} from '../../../src/chain/peg/freeze.ts'
 import {
   decodeFreezeVote,
   encodeFreezeVote,
@@ -53,6 +58,20 @@ describe('freeze votes in blocks', () => {
     // Again later: since then.
     chain.extend({ freezeVotes: freezeVotes(params, [0, 2], { serial: 20, freeze: true }) })
     expect(findFreeze(chain.state.view)?.height).toBe(6)
+  })
+
+  it('are known to decide, before a block carries them', () => {
+    const chain = new TestChain(params)
+    const decides = (votes: readonly FreezeVote[]) => decidesFreeze(chain.state.view, params, votes)
+    expect(decides([])).toBe(false)
+    expect(decides(freezeVotes(params, [0, 1], stop))).toBe(false)
+    expect(decides(freezeVotes(params, [0, 1, 2], stop))).toBe(true)
+    expect(decides(freezeVotes(params, [0, 1, 2], go))).toBe(false)
+    chain.extend({ freezeVotes: freezeVotes(params, [0, 1, 2], stop) })
+    expect(decides([])).toBe(false)
+    expect(decides(freezeVotes(params, [3], stop))).toBe(false)
+    expect(decides(freezeVotes(params, [0, 1], go))).toBe(false)
+    expect(decides(freezeVotes(params, [0, 1, 3], go))).toBe(true)
   })
 
   it('count the newest of each validator, and cannot be played again', () => {
