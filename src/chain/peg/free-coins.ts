@@ -1,7 +1,5 @@
 /** The reserve coins that no open batch spends, read once for all the planning of a block. */
 
-import { encodeOutPoint } from '../../bitcoin/transaction.ts'
-import { compareBytes } from '../../primitives/bytes.ts'
 import type { StateView } from '../state.ts'
 import { BATCH_INPUTS_MAX } from './batch-transaction.ts'
 import { type ReserveCoin, reserveCoins } from './reserves.ts'
@@ -30,7 +28,7 @@ export class FreeCoins {
     return this.#byEpoch.get(epoch)?.length ?? 0
   }
 
-  /** Largest first, ties by outpoint bytes. */
+  /** Largest first, ties by key in the state: txid as displayed, then output. */
   of(epoch: number): readonly ReserveCoin[] {
     const coins = this.#byEpoch.get(epoch) ?? []
     if (this.#sorted.has(epoch)) return coins
@@ -57,7 +55,8 @@ export class FreeCoins {
   }
 }
 
+/** Sorting keeps the order of the state's keys among equals. */
 function largestFirst(a: ReserveCoin, b: ReserveCoin): number {
-  if (a.value !== b.value) return a.value > b.value ? -1 : 1
-  return compareBytes(encodeOutPoint(a.outPoint), encodeOutPoint(b.outPoint))
+  if (a.value === b.value) return 0
+  return a.value > b.value ? -1 : 1
 }

@@ -205,6 +205,25 @@ describe('the release signer', () => {
     expect(transactionId(net.nodes.get(1)!.signed.find(batch!)!)).toBe(transactionId(first))
   })
 
+  it('signs the current version of a replaced batch, and L1 takes it in the place of the first', async () => {
+    const net = await netOf(1)
+    await net.update()
+    await net.run(() => net.isSignedBy([0, 1, 2, 3]))
+    const [batch] = net.world.openBatches()
+    const first = net.nodes.get(0)!.signed.find(batch!)!
+    net.world.send(first)
+    await net.world.replace(batch!)
+    const [replaced] = net.world.openBatches()
+    expect(replaced?.versions).toHaveLength(2)
+    expect(net.nodes.get(0)!.signed.find(replaced!)).toBeUndefined()
+    await net.update()
+    await net.run(() => net.isSignedBy([0, 1, 2, 3]))
+    const second = net.nodes.get(0)!.signed.find(replaced!)!
+    net.world.send(second)
+    const pool = net.world.l1Chain.mempool.entries().map(({ transaction }) => transaction)
+    expect(pool.map(transactionId)).toEqual([transactionId(second)])
+  })
+
   it('retires a batch when the chain has it confirmed', async () => {
     const net = await netOf(1, [0, 1])
     await net.update()
