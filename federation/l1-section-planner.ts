@@ -9,7 +9,7 @@
  */
 
 import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
-import { transactionId } from '../src/bitcoin/transaction.ts'
+import { decodeTransaction } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import {
@@ -29,7 +29,7 @@ import {
 import { openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { connectConfirmations } from '../src/chain/peg/confirmations.ts'
-import { connectDeposits } from '../src/chain/peg/deposits.ts'
+import { connectDeposits, isMinting, spendsReserves } from '../src/chain/peg/deposits.ts'
 import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
 import { connectKeyEpoch, depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import { connectL1Headers, findL1Header } from '../src/chain/peg/l1-headers.ts'
@@ -68,7 +68,7 @@ export interface PlannerParts {
   readonly state: () => ChainState
   readonly l1: BitcoinL1
   readonly book: Pick<DepositBook, 'ripe' | 'revision' | 'findProof' | 'misplaced'>
-  readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
+  readonly finder: Pick<ConfirmationFinder, 'find' | 'revision'>
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
   readonly clock: Clock
@@ -226,8 +226,8 @@ class Planner implements L1SectionPlanner {
     const { params, book, finder } = this.#parts
     const until = proposableHeight(params, l1TipHeight)
     for (const batch of openBatches(view)) {
-      const height = finder.heightOf(transactionId(batch.transaction))
-      if (height !== undefined && height <= until) return true
+      const found = finder.find(batch)
+      if (found !== undefined && found.l1Height <= until) return true
     }
     const place = { chainHeight: until, tipHeight: l1TipHeight }
     return matureGroups(view, params, book.ripe(), place).length > 0
@@ -326,10 +326,9 @@ class Planner implements L1SectionPlanner {
     const proofs: L1TransactionProof[] = []
     for (const batch of openBatches(known)) {
       if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
-      const txid = transactionId(batch.transaction)
-      const height = this.#parts.finder.heightOf(txid)
-      if (height === undefined || height > l1Height) continue
-      const proof = await this.#prove(known, txid, height, blockAt)
+      const found = this.#parts.finder.find(batch)
+      if (found === undefined || found.l1Height > l1Height) continue
+      const proof = await this.#prove(known, found.txid, found.l1Height, blockAt)
       if (typeof proof !== 'string') proofs.push(proof)
     }
     return proofs
@@ -356,7 +355,7 @@ class Planner implements L1SectionPlanner {
         const { txid } = deposit.outPoint
         const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
         if (proof === 'not-there') await book.misplaced(deposit.outPoint)
-        if (typeof proof === 'string') continue
+        if (typeof proof === 'string' || isOwnChange(known, deposit, proof)) continue
         const isShared = proofs.has(txid) || added.has(txid)
         const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
         if (bytes + cost > room) continue
@@ -422,10 +421,15 @@ function checkSection(
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
-  const confirmed = connectConfirmations(overlay, section.confirmations)
+  const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(overlay, params, section, height)
   return deposits.ok ? ok(undefined) : deposits
+}
+
+/** Change of a batch that the chain has not seen confirmed is not a gift. */
+function isOwnChange(known: StateView, deposit: SeenDeposit, proof: L1TransactionProof): boolean {
+  return !isMinting(deposit) && spendsReserves(known, decodeTransaction(proof.transaction))
 }
 
 /** One proof per L1 transaction, claiming each of its deposits; the order stays. */

@@ -16,7 +16,10 @@ import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../src/chain
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
-import { findClaimHeight, isExpired } from '../src/chain/peg/deposits.ts'
+import { CHANGE_RECIPIENT } from '../src/chain/peg/deposit-address.ts'
+import { findClaimHeight, isExpired, spendsReserves } from '../src/chain/peg/deposits.ts'
+import { isFrozen } from '../src/chain/peg/freeze.ts'
+import { depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
 import { findL1Header } from '../src/chain/peg/l1-headers.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
@@ -63,6 +66,8 @@ export interface MemberParts {
   readonly lastFeeRate: () => number
   readonly isSynced: () => boolean
   readonly isHalted: () => boolean
+  /** Has this validator itself voted to freeze? Its word counts here before any block carries it. */
+  readonly wantsFreeze: () => boolean
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
   readonly ceremony: KeyCeremony
@@ -179,6 +184,7 @@ class RunningMember implements Member {
       startHeight: params.l1Checkpoint.height,
       clock,
       log,
+      isOwn: (transaction) => spendsReserves(state().view, transaction),
       onSeen: (deposit) => this.desk.tellOthers(deposit),
     })
     this.desk = createDepositDesk({
@@ -249,7 +255,7 @@ class RunningMember implements Member {
 
   batchProgress(batch: Batch): BatchProgress {
     const { signed } = this.#opened
-    const confirmedAt = this.#finder.heightOf(transactionId(batch.transaction))
+    const confirmedAt = this.#finder.find(batch)?.l1Height
     const health = this.#l1View.health()
     const tip = health.state === 'ok' ? health.height : 0
     return {
@@ -380,6 +386,7 @@ class RunningMember implements Member {
     const { signed } = this.#opened
     const { view } = this.#parts.state()
     const open = [...openBatches(view)]
+    await this.#step('registering', () => this.#watchGifts())
     const progress = [
       await this.#step('scanning', () => this.#watcher.scan(height)),
       await this.#step('looking for batches', () => this.#finder.look(open, height)),
@@ -389,8 +396,21 @@ class RunningMember implements Member {
     this.#changed()
     await this.#step('fee rates', () => this.#feeRates.refresh())
     await this.#step('signing', async () => this.#signer?.update())
-    await this.#step('sending', () => signed.broadcast(view, hash))
+    if (!this.#isFrozen()) await this.#step('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
+  }
+
+  /** Whoever pays a change address adds to the fee reserve; nobody needs to say so. */
+  async #watchGifts(): Promise<void> {
+    const { params, state } = this.#parts
+    const { view } = state()
+    for (let keyEpoch = 0; keyEpoch < getPegBooks(view).keyEpochCount; keyEpoch++) {
+      const epoch = findKeyEpoch(view, keyEpoch)
+      if (epoch === undefined) return
+      // Again and again, so that it is never what makes room for others.
+      const script = depositScriptOf(params, epoch, CHANGE_RECIPIENT)
+      await this.#opened.book.register({ keyEpoch, recipient: CHANGE_RECIPIENT, script }, 'asked')
+    }
   }
 
   /** A long catch-up goes on after other work has had its turn. */
@@ -454,9 +474,14 @@ class RunningMember implements Member {
   }
 
   #maySign(): boolean {
-    if (this.#parts.isHalted() || !this.#parts.isSynced()) return false
+    if (this.#parts.isHalted() || !this.#parts.isSynced() || this.#isFrozen()) return false
     const { state } = this.#l1View.health()
     return state !== 'wrong-network' && state !== 'forked'
+  }
+
+  /** Nothing is signed, and nothing that is signed is sent. */
+  #isFrozen(): boolean {
+    return this.#parts.wantsFreeze() || isFrozen(this.#parts.state().view)
   }
 
   #receive(frame: Uint8Array): void {

@@ -3,6 +3,7 @@
 import { encodeHeader, REGTEST_GENESIS_HEADER } from '../src/bitcoin/header.ts'
 import { bytesToHex } from '../src/primitives/bytes.ts'
 import type { Genesis } from './network.ts'
+import { releaseLimitDefaults } from './release-limits.ts'
 
 export interface DevnetGenesisOptions {
   /** x-only keys of the validators, hex. */
@@ -36,6 +37,13 @@ export function devnetGenesis(options: DevnetGenesisOptions): Genesis {
       batchIntervalMs: 1_000,
       batchReleasesMax: 100,
       openBatchesMax: 4,
+      bumpAfterL1Blocks: 6,
+      reserveCoinsMin: 4,
+      splitCoinMinSats: 10_000_000,
+      reserveCoinsMax: 64,
+      upkeepFeeRateMax: 10_000,
+      refreshAfterL1Blocks: 2_160,
+      limits: releaseLimitDefaults('regtest'),
       recovery: {
         delayBlocks: 4_320,
         threshold: Math.floor(options.recoveryKeys.length / 2) + 1,

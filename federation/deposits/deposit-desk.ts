@@ -14,6 +14,7 @@ import {
   extraHeadersFor,
   findClaimHeight,
   isExpired,
+  isMinting,
   isRecipient,
 } from '../../src/chain/peg/deposits.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
@@ -168,6 +169,8 @@ class Desk implements DepositDesk {
   }
 
   tellOthers({ keyEpoch, recipient, script }: SeenDeposit): void {
+    // Every member knows the federation's own addresses.
+    if (recipient.length === 0) return
     // Others listen to no more of one node, so that a flood of payments would waste their patience.
     if (this.#stopped || !this.#told.take('all')) return
     void this.#track(this.#publish({ keyEpoch, recipient, script }))
@@ -285,7 +288,7 @@ class Desk implements DepositDesk {
     const { book } = this.#parts
     const revision = book.revision()
     if (this.#newest?.revision !== revision) {
-      const all = newestFirst([...book.waiting.values(), ...book.minted.values()])
+      const all = newestFirst([...book.waiting.values(), ...book.minted.values()].filter(isMinting))
       this.#newest = { revision, deposits: all }
     }
     return this.#newest.deposits

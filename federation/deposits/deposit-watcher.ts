@@ -11,7 +11,7 @@
  * no more than one. Older deposits are found by `claim`.
  */
 
-import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import { type OutPoint, outPointKey, type Transaction } from '../../src/bitcoin/transaction.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import type { BlockHash } from '../../src/primitives/hashes.ts'
@@ -56,6 +56,8 @@ export interface WatcherParts {
   readonly startHeight: number
   readonly clock: Clock
   readonly log: Logger
+  /** Does it spend the federation's own coins? */
+  readonly isOwn: (transaction: Transaction) => boolean
   /** A deposit seen for the first time. */
   readonly onSeen: (deposit: SeenDeposit) => void
 }
@@ -105,7 +107,7 @@ class Watcher implements DepositWatcher {
   }
 
   async scan(tipHeight: number): Promise<ScanProgress> {
-    const { l1, book, startHeight, log } = this.#parts
+    const { l1, book, startHeight, isOwn, log } = this.#parts
     await this.#rewindIfReplaced(tipHeight)
     let from = (book.cursor()?.height ?? startHeight) + 1
     // Nobody to look for: later registrations look back themselves.
@@ -123,7 +125,7 @@ class Watcher implements DepositWatcher {
         skipped += 1
         continue
       }
-      const found = scanBlock(block.transactions, height, book.registrations)
+      const found = scanBlock(block.transactions, height, book.registrations, isOwn)
       await this.#record(block, found, { height, hash: block.hash })
     }
     if (skipped > 0) {
@@ -184,7 +186,7 @@ class Watcher implements DepositWatcher {
   }
 
   async lookBack(): Promise<ScanProgress> {
-    const { book, clock } = this.#parts
+    const { book, clock, isOwn } = this.#parts
     this.#lookBack ??= this.#beginLookBack()
     const current = this.#lookBack
     if (current === undefined) return 'done'
@@ -193,7 +195,7 @@ class Watcher implements DepositWatcher {
       const block = await this.#blockAt(current.next)
       // What a pruned node lacks cannot be had; `claim` says so to whoever asks.
       if (block === undefined) continue
-      const found = scanBlock(block.transactions, current.next, current.registrations)
+      const found = scanBlock(block.transactions, current.next, current.registrations, isOwn)
       await this.#record(block, found, undefined)
     }
     if (current.next <= current.last) return 'more'
@@ -221,7 +223,7 @@ class Watcher implements DepositWatcher {
   }
 
   async claim(outPoint: OutPoint, candidates: readonly Registration[]): Promise<ClaimOutcome> {
-    const { l1, book } = this.#parts
+    const { l1, book, isOwn } = this.#parts
     const before = (await l1.tip()).height
     const output = await l1.findUnspent(outPoint)
     if (output === undefined || output.confirmations < 1) return 'not-found'
@@ -234,7 +236,7 @@ class Watcher implements DepositWatcher {
     for (let height = Math.max(1, lowest); height <= highest; height++) {
       const block = await this.#blockAt(height)
       if (block === undefined) return 'block-unavailable'
-      const found = scanBlock(block.transactions, height, only)
+      const found = scanBlock(block.transactions, height, only, isOwn)
       const match = found.filter((deposit) => deposit.outPoint.txid === outPoint.txid)
       if (match.length === 0) continue
       // A full book is no reason to lose a deposit that somebody names.

@@ -7,11 +7,15 @@ import type { Registration, SeenDeposit } from './deposit-records.ts'
 /** Deposit addresses are P2TR: OP_1 and a push of 32 bytes. */
 const SCRIPT_BYTES = 34
 
-/** `registrations` is keyed by the address's output script in hex. Outputs of nothing are no deposits. */
+/**
+ * `registrations` is keyed by the address's output script in hex. Outputs of nothing are no deposits,
+ * and change of the federation's own transactions is no gift.
+ */
 export function scanBlock(
   transactions: readonly Transaction[],
   l1Height: number,
   registrations: ReadonlyMap<string, Registration>,
+  isOwn: (transaction: Transaction) => boolean,
 ): readonly SeenDeposit[] {
   const found: SeenDeposit[] = []
   for (const [position, transaction] of transactions.entries()) {
@@ -19,6 +23,7 @@ export function scanBlock(
       if (output.script.length !== SCRIPT_BYTES || output.value === 0n) continue
       const registration = registrations.get(bytesToHex(output.script))
       if (registration === undefined) continue
+      if (registration.recipient.length === 0 && isOwn(transaction)) continue
       const { keyEpoch, recipient, script } = registration
       found.push({
         keyEpoch,

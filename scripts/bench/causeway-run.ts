@@ -68,6 +68,7 @@ export function causewayBlocks(payments: PaymentChain, coinCount: number): Cause
         feeRate: params.peg.feeRateFloor,
         l1Section: EMPTY_L1_SECTION,
         evidence: [],
+        freezeVotes: [],
         transactions,
         payoutScript: paymentScript(0),
       },

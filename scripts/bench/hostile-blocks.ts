@@ -167,6 +167,7 @@ export function createHostileBlock(
       feeRate: params.peg.feeRateFloor,
       l1Section: content.l1Section ?? EMPTY_L1_SECTION,
       evidence: [],
+      freezeVotes: [],
       transactions: content.transactions,
       payoutScript: p2wpkhScript(new Uint8Array(20)),
     },

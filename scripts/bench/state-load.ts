@@ -120,6 +120,7 @@ function nextBlock(
       feeRate: params.peg.feeRateFloor,
       l1Section: EMPTY_L1_SECTION,
       evidence: [],
+      freezeVotes: [],
       transactions: payments.map(({ transaction }) => transaction),
       payoutScript: p2trOutput(NO_SIGNATURE.subarray(0, 32), 0n).script,
     },

@@ -54,6 +54,7 @@ export async function seedState(params: ChainParams, path: string, coins: number
         feeRate: params.peg.feeRateFloor,
         l1Section: EMPTY_L1_SECTION,
         evidence: [],
+        freezeVotes: [],
         transactions: [],
         payoutScript: new Uint8Array(),
       },

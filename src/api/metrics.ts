@@ -1,11 +1,12 @@
 /**
- * `/metrics`: what `/v1/status` says, in the text format that Prometheus reads (exposition format 0.0.4).
+ * `/metrics`: what `/v1/status` says and the limits of `/v1/peg`, in the text format that Prometheus reads (exposition format 0.0.4).
  * Gauges only, except for the heights at which validators were convicted, which never go down.
  * Leaves out histograms and what the process itself uses.
  */
 
 import type { Context } from 'hono'
 import type { ApiContext, ApiEnv } from './api-context.ts'
+import type { PegView } from './peg-schemas.ts'
 import { L1_STATES, PEG_STATES, type StatusView } from './schemas.ts'
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -22,8 +23,9 @@ interface Sample {
   readonly value: number
 }
 
-export function respondMetrics(c: Context<ApiEnv>, { node }: ApiContext): Response {
-  const text = metricsOf(node.status()).map(textOf).join('')
+export async function respondMetrics(c: Context<ApiEnv>, { node }: ApiContext): Promise<Response> {
+  const metrics = [...metricsOf(node.status()), ...limitMetrics(await node.peg())]
+  const text = metrics.map(textOf).join('')
   return c.body(text, 200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' })
 }
 
@@ -100,6 +102,24 @@ function books(peg: StatusView['peg']): readonly Metric[] {
     gauge('peg_fee_reserve_satoshis', 'Kept for L1 fees.', peg.feeReserve),
     gauge('peg_in_flight_fees_satoshis', 'Fees of unconfirmed batches.', peg.inFlightFees),
     gauge('peg_reserves_satoshis', 'Reserves on L1.', peg.reserves),
+  ]
+}
+
+function limitMetrics({ outflow, freeze, waiting }: PegView): readonly Metric[] {
+  return [
+    gauge(
+      'peg_frozen',
+      '1 when a quorum of validators has stopped the releases.',
+      Number(freeze.frozen),
+    ),
+    gauge(
+      'peg_freeze_votes',
+      'Validators whose newest vote is to stop them.',
+      freeze.votes.filter((vote) => vote.freeze).length,
+    ),
+    gauge('peg_outflow_cap_satoshis', 'What may leave within the window.', outflow.capSats),
+    gauge('peg_outflow_used_satoshis', 'What is used of it.', outflow.usedSats),
+    gauge('peg_waiting_releases', 'Queued releases, 100 at most.', waiting.length),
   ]
 }
 

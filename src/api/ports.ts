@@ -8,10 +8,12 @@ import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
 import type { Coin } from '../chain/coin.ts'
 import type { Offence } from '../chain/evidence.ts'
+import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { Sats } from '../primitives/units.ts'
+import type { PegView } from './peg-schemas.ts'
 import type {
   BlockEventView,
   DepositAddressView,
@@ -163,6 +165,10 @@ export interface NodeFacade {
   release(id: number | OutPoint): Promise<ReleaseView | undefined>
   /** Coins in the order of their outpoints, those behind `after`. */
   reserves(page: { readonly after?: OutPoint; readonly limit: number }): Promise<ReservesView>
+  /** The limits on releases, and what they hold back. */
+  peg(): Promise<PegView>
+  /** Accepted means: on disk here, and on its way to the others. */
+  submitFreezeVote(vote: FreezeVote): Promise<Result<void, Rejection>>
   federation(): FederationView
   /** Newest first; with `before`, what is older than that. */
   evidence(filter: {

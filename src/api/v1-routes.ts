@@ -15,6 +15,7 @@ import type { Rejection, Result } from '../primitives/result.ts'
 import type { ApiContext, ApiEnv } from './api-context.ts'
 import { submitTransactions } from './batch-broadcast.ts'
 import type { EventStreams } from './events-stream.ts'
+import { pegRoutes } from './peg-routes.ts'
 import type { ProofOfBlock, StoredBlock } from './ports.ts'
 import { HttpError, rejectionError } from './problem.ts'
 import { parseBody, parseQuery } from './request-input.ts'
@@ -88,6 +89,7 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
   addReservesRoutes(routes, api)
   addDepositRoutes(routes, api)
   addReleaseRoutes(routes, api)
+  routes.route('/', pegRoutes(api))
   return routes
 }
 

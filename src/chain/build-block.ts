@@ -17,7 +17,9 @@ import { extensionHash } from './extension.ts'
 import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams, MAX_EVIDENCE_PER_BLOCK } from './params.ts'
 import { getPegBooks } from './peg/books.ts'
-import { buildMintTransaction, connectDeposits } from './peg/deposits.ts'
+import { connectConfirmations } from './peg/confirmations.ts'
+import { buildMintTransaction, connectDeposits, isMinting } from './peg/deposits.ts'
+import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { encodeDelta, StateOverlay } from './state.ts'
@@ -33,6 +35,8 @@ export interface BlockPlan {
   readonly l1Section: L1Section
   /** At most `MAX_EVIDENCE_PER_BLOCK`. */
   readonly evidence: readonly Evidence[]
+  /** At most `MAX_FREEZE_VOTES_PER_BLOCK`. */
+  readonly freezeVotes: readonly FreezeVote[]
   /** From the mempool: no coinbase, no mint. */
   readonly transactions: readonly Transaction[]
   readonly payoutScript: Uint8Array
@@ -57,8 +61,8 @@ export function buildBlock(
   if (!mint.ok) return mint
   const transactions = [...mint.value, ...plan.transactions]
   const overlay = new StateOverlay(state.view)
-  const { timeMs, feeRate, l1Section, evidence } = plan
-  const content = { timeMs, feeRate, l1Section, evidence, transactions }
+  const { timeMs, feeRate, l1Section, evidence, freezeVotes } = plan
+  const content = { timeMs, feeRate, l1Section, evidence, freezeVotes, transactions }
   const scripts = new BlockScripts(verification)
   const applied = applyContent(overlay, params, state.tip, content, scripts)
   const settled = scripts.settle()
@@ -85,6 +89,7 @@ export function buildBlock(
     feeRate,
     totals: applied.value.totals,
     evidence,
+    freezeVotes,
   }
   const coinbase = buildCoinbase({
     height,
@@ -124,8 +129,12 @@ function buildMint(
     const connected = connectKeyEpoch(scratch, params, announcement, height)
     if (!connected.ok) return connected
   }
+  const confirmed = connectConfirmations(scratch, section.confirmations, height)
+  if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(scratch, params, section, height)
-  return deposits.ok ? ok([buildMintTransaction(deposits.value)]) : deposits
+  if (!deposits.ok) return deposits
+  const minted = deposits.value.filter(isMinting)
+  return ok(minted.length === 0 ? [] : [buildMintTransaction(minted)])
 }
 
 /** Half of all hashes meet the target, so this takes two tries on average. */

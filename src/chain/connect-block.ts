@@ -87,6 +87,7 @@ function connectBody(
       feeRate: extension.feeRate,
       l1Section: block.l1Section,
       evidence: extension.evidence,
+      freezeVotes: extension.freezeVotes,
       transactions,
     },
     scripts,

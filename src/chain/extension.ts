@@ -1,7 +1,7 @@
 /**
  * The block extension: what Causeway adds to Bitcoin's header. A coinbase output
  * `OP_RETURN ca5e20‖hash` commits to it, so it is bound to the block id. Little-endian; 259 bytes, and
- * the evidence of double votes that the block carries.
+ * the evidence of double votes and the freeze votes that the block carries.
  */
 
 import { type Evidence, readEvidence, writeEvidence } from '../consensus/evidence.ts'
@@ -18,7 +18,8 @@ import {
 } from '../primitives/hashes.ts'
 import { taggedHash } from '../primitives/sha256.ts'
 import { decodeSats, type Sats } from '../primitives/units.ts'
-import { MAX_EVIDENCE_PER_BLOCK } from './params.ts'
+import { MAX_EVIDENCE_PER_BLOCK, MAX_FREEZE_VOTES_PER_BLOCK } from './params.ts'
+import { type FreezeVote, readFreezeVote, writeFreezeVote } from './peg/freeze-vote.ts'
 
 /** The peg's books after the block, satoshis. */
 export interface PegTotals {
@@ -54,6 +55,8 @@ export interface BlockExtension {
   readonly totals: PegTotals
   /** Ascending by height and signer. */
   readonly evidence: readonly Evidence[]
+  /** Ascending by validator key. */
+  readonly freezeVotes: readonly FreezeVote[]
 }
 
 const EXTENSION_VERSION = 1
@@ -75,6 +78,7 @@ export function writeExtension(writer: ByteWriter, extension: BlockExtension): v
   writer.u32(extension.feeRate)
   writeTotals(writer, extension.totals)
   writer.list(extension.evidence, writeEvidence)
+  writer.list(extension.freezeVotes, writeFreezeVote)
 }
 
 /** @throws DecodeError */
@@ -95,6 +99,7 @@ export function readExtension(reader: ByteReader): BlockExtension {
     feeRate: reader.u32(),
     totals: readTotals(reader),
     evidence: reader.list(MAX_EVIDENCE_PER_BLOCK, readEvidence),
+    freezeVotes: reader.list(MAX_FREEZE_VOTES_PER_BLOCK, readFreezeVote),
   }
 }
 

@@ -31,6 +31,7 @@ export function genesisDelta(params: ChainParams): StateDelta {
     nextReleaseId: 0,
     nextBatchId: 0,
     keyEpochCount: 0,
+    feeRates: { current: params.peg.feeRateFloor, previous: params.peg.feeRateFloor },
   })
   return overlay.delta()
 }
@@ -56,6 +57,7 @@ export function genesisBlock(params: ChainParams): Block {
       feeRate: params.peg.feeRateFloor,
       totals: ZERO_TOTALS,
       evidence: [],
+      freezeVotes: [],
     },
     l1Section: EMPTY_L1_SECTION,
     transactions: [REGTEST_GENESIS_TRANSACTION],

@@ -15,6 +15,19 @@ export interface DepositTier {
   readonly extraHeaders: number
 }
 
+/** What may leave to L1, and when. */
+export interface ReleaseLimitParams {
+  /** Share of the reserves that may leave within the window, in 1/10,000. */
+  readonly outflowCapBasisPoints: number
+  readonly outflowWindowL1Blocks: number
+  /** This much may always leave within the window. */
+  readonly outflowFloorSats: Sats
+  /** A release of at least this much waits … */
+  readonly largeReleaseSats: Sats
+  /** … until L1 has had that many blocks more. */
+  readonly largeReleaseDelayL1Blocks: number
+}
+
 export interface PegParams {
   /** A header enters the chain only when L1 has buried it at least this deep (1 = the tip itself). */
   readonly l1Depth: number
@@ -29,6 +42,18 @@ export interface PegParams {
   readonly batchReleasesMax: number
   /** Batches on their way to L1 at one time; each holds its own reserve coins. */
   readonly openBatchesMax: number
+  /** A batch that L1 has not taken this many headers after its last version is replaced. */
+  readonly bumpAfterL1Blocks: number
+  /** With fewer reserve coins change is split … */
+  readonly reserveCoinsMin: number
+  /** … into parts of at least this much; with more than these, small coins are joined … */
+  readonly splitCoinMinSats: Sats
+  readonly reserveCoinsMax: number
+  /** … while the L1 fee rate is at most this, satoshis per 1,000 virtual bytes. */
+  readonly upkeepFeeRateMax: number
+  /** Reserve coins of this age move, long before the recovery leaf opens. */
+  readonly refreshAfterL1Blocks: number
+  readonly limits: ReleaseLimitParams
   readonly recovery: RecoveryPolicy
 }
 
@@ -65,6 +90,8 @@ export const MAX_CONFIRMATIONS_PER_BLOCK = 16
 export const MAX_EVIDENCE_PER_BLOCK = 4
 /** A block may carry evidence about its own height and this many heights in all. */
 export const EVIDENCE_AGE_MAX = 10_000
+/** Validators' freeze votes in a block's extension. */
+export const MAX_FREEZE_VOTES_PER_BLOCK = 32
 /** Longest L1 transaction a proof may carry: Bitcoin's standard weight limit. */
 export const MAX_L1_TRANSACTION_BYTES = 400_000
 /** Every message that carries a block is bounded by this. */

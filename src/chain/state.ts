@@ -41,12 +41,20 @@ export const NAMESPACE = {
   queuedRelease: '71',
   /** batch id (u32be) -> batch, for ever */
   batch: '62',
-  /** batch id (u32be) -> nothing: not yet confirmed on L1 */
+  /** batch id (u32be) -> kind of the batch: not yet confirmed on L1 */
   openBatch: '6f',
   /** L1 outpoint -> reserve coin */
   reserve: '76',
   /** L1 script -> nothing: the federation's change address, or one that was paid into; never pruned */
   federationScript: '66',
+  /** L1 height (u32be) -> outflow charged and lowest reserves; within the outflow window */
+  outflow: '77',
+  /** release id (u32be) -> what has been saved for it under the outflow cap; while it waits */
+  outflowSaving: '78',
+  /** validator key (32 bytes) -> its standing freeze vote; never pruned */
+  freezeVote: '79',
+  /** single record -> since when the peg is frozen; while it is */
+  freeze: '7a',
 } as const
 
 /** The namespaces that rules walk through; small at all times, so a node keeps them in memory. */
@@ -54,6 +62,7 @@ export const RANGED_NAMESPACES = [
   NAMESPACE.queuedRelease,
   NAMESPACE.openBatch,
   NAMESPACE.reserve,
+  NAMESPACE.outflow,
 ] as const
 export type RangedNamespace = (typeof RANGED_NAMESPACES)[number]
 

@@ -3,11 +3,11 @@
  * run exactly this code. Steps, in order:
  *
  *   1. the parent's coinbase outputs become coins
- *   2. evidence of double votes
+ *   2. evidence of double votes, freeze votes
  *   3. L1 headers, key epochs, release confirmations, deposits (L1 section)
  *   4. the mint transaction, which must be the one that the deposits give
  *   5. the other transactions: inputs, scripts, burns
- *   6. batches that are due
+ *   6. limits of what may leave, and the batches that are due
  *   7. the solvency equation
  */
 
@@ -35,10 +35,19 @@ import { type ChainParams, MAX_BLOCK_SIGOPS } from './params.ts'
 import type { Batch } from './peg/batches.ts'
 import { getPegBooks, isSolvent } from './peg/books.ts'
 import { connectConfirmations } from './peg/confirmations.ts'
-import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg/deposits.ts'
+import {
+  buildMintTransaction,
+  connectDeposits,
+  isMinting,
+  type ProvedDeposit,
+} from './peg/deposits.ts'
+import { connectFreezeVotes } from './peg/freeze.ts'
+import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
+import { connectFeeRate } from './peg/release-fees.ts'
+import { connectReleaseLimits } from './peg/release-limits.ts'
 import { queueBurns } from './peg/releases.ts'
 import { reservesChange } from './peg/reserves.ts'
 import { coinsOf, deleteCoin, putCoin, type StateOverlay } from './state.ts'
@@ -50,6 +59,7 @@ export interface BlockContent {
   readonly feeRate: number
   readonly l1Section: L1Section
   readonly evidence: readonly Evidence[]
+  readonly freezeVotes: readonly FreezeVote[]
   /** Everything after the coinbase, the mint transaction included. */
   readonly transactions: readonly Transaction[]
 }
@@ -88,17 +98,25 @@ export function applyContent(
   const evidence = connectEvidence(overlay, params, content.evidence, height)
   if (!evidence.ok) return evidence
 
-  const l1 = connectL1Section(overlay, params, content.l1Section, height)
+  const { timeMs, freezeVotes } = content
+  const votes = connectFreezeVotes(overlay, params, freezeVotes, { height, timeMs })
+  if (!votes.ok) return votes
+
+  const l1 = connectL1Section(overlay, params, content, height)
   if (!l1.ok) return l1
   const { deposits, confirmed } = l1.value
 
-  const ordinary = takeMint(overlay, tip, content.transactions, deposits)
+  const minted = deposits.filter(isMinting)
+  const ordinary = takeMint(overlay, tip, content.transactions, minted)
   if (!ordinary.ok) return ordinary
 
   const spending = connectTransactions(overlay, params, tip, content, ordinary.value, scripts)
   if (!spending.ok) return spending
 
-  connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
+  connectReleaseLimits(overlay, params, reservesBefore)
+  const { feeRate, l1Section } = content
+  const hasL1Headers = l1Section.headers.length > 0
+  connectBatches(overlay, params, { height, timeMs, feeRate, hasL1Headers })
   const totals = getPegBooks(overlay).totals
   // The total of the reserves is the sum of the coins, block by block.
   if (totals.reserves !== reservesBefore + reservesChange(overlay)) return reject('insolvent')
@@ -108,8 +126,8 @@ export function applyContent(
     totals,
     deposits,
     confirmed,
-    spent: deposits.length === 0 ? spending.value.spent : [[], ...spending.value.spent],
-    mintPrevouts: deposits.map(({ outPoint, value, script }) => ({
+    spent: minted.length === 0 ? spending.value.spent : [[], ...spending.value.spent],
+    mintPrevouts: minted.map(({ outPoint, value, script }) => ({
       outPoint,
       output: { value, script },
     })),
@@ -124,16 +142,17 @@ interface L1Outcome {
 function connectL1Section(
   overlay: StateOverlay,
   params: ChainParams,
-  section: L1Section,
+  { l1Section: section, feeRate }: BlockContent,
   height: number,
 ): Result<L1Outcome, Rejection> {
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
+  if (section.headers.length > 0) connectFeeRate(overlay, feeRate)
   for (const announcement of section.keyEpochs) {
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
-  const confirmed = connectConfirmations(overlay, section.confirmations)
+  const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(overlay, params, section, height)
   if (!deposits.ok) return deposits

@@ -1,4 +1,4 @@
-/** `causeway federation`: who the members are, what the reserves hold, and their recovery. */
+/** `causeway federation`: who the members are, what the reserves hold, the freeze, and recovery. */
 
 import type { Command } from 'commander'
 import type { z } from 'zod'
@@ -6,6 +6,7 @@ import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
+import { addFreezeCommands } from './freeze-command.ts'
 import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
 import { addRecoveryCommands } from './recovery/recovery-command.ts'
@@ -23,6 +24,7 @@ export function addFederationCommands(program: Command, io: CliIo): void {
     showReserves,
   )
   addRecoveryCommands(group, io)
+  addFreezeCommands(group, io)
 }
 
 async function showMembers({ context }: CommandCall): Promise<void> {

@@ -105,6 +105,13 @@ export const withdrawAddressAnswer = z.object({
   estimatedSeconds: z.number().min(0).max(1e9),
 })
 
+/** Why a release waits, and until about when. */
+const waitAnswer = z.object({
+  kind: word,
+  untilL1Height: count.nullable(),
+  expectedTimeMs: count.nullable(),
+})
+
 export const releaseAnswer = z.object({
   id: z.union([count, word]),
   burnTxid: hash,
@@ -115,9 +122,11 @@ export const releaseAnswer = z.object({
   l1Script: z.string().max(200),
   status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
   reason: text.nullable(),
-  feeSats: amount.nullable(),
-  netSats: amount.nullable(),
+  wait: waitAnswer.nullable().optional(),
+  feeSats: amount,
+  netSats: amount,
   l1Txid: hash.nullable(),
+  replacedL1Txids: z.array(hash).max(MAX_ROWS),
   confirmations: count,
   requiredConfirmations: count,
 })
@@ -153,8 +162,13 @@ export const reservesAnswer = z.object({
     .array(
       z.object({
         id: count,
+        kind: z.enum(['payment', 'upkeep']),
         txid: hash,
+        versions: z
+          .array(z.object({ txid: hash, feeSats: amount, feeRateSatsPerKvb: count }))
+          .max(MAX_ROWS),
         status: z.enum(['open', 'confirmed']),
+        keyEpoch: count,
         releases: z.array(count).max(MAX_ROWS),
         feeSats: amount,
         signed: z.boolean(),
@@ -162,6 +176,39 @@ export const reservesAnswer = z.object({
     )
     .max(MAX_ROWS),
 })
+
+export const pegLimitsAnswer = z.object({
+  l1Height: count,
+  outflow: z.object({
+    capSats: amount,
+    usedSats: amount,
+    savedSats: amount,
+    freeSats: amount,
+    windowL1Blocks: count,
+    frees: z.array(z.object({ l1Height: count, sats: amount })).max(MAX_ROWS),
+  }),
+  largeReleases: z.object({ fromSats: amount, delayL1Blocks: count }),
+  freeze: z.object({
+    frozen: z.boolean(),
+    since: z.object({ height: count, timeMs: count, l1Height: count }).nullable(),
+    quorum: count,
+    votes: z
+      .array(
+        z.object({
+          validator: count,
+          publicKey: hash,
+          freeze: z.boolean(),
+          serial: count,
+          height: count.nullable(),
+        }),
+      )
+      .max(1_000),
+  }),
+  waiting: z
+    .array(z.object({ id: count, valueSats: amount, savedSats: amount, wait: waitAnswer }))
+    .max(MAX_ROWS),
+})
+export type PegLimits = z.infer<typeof pegLimitsAnswer>
 
 export const federationAnswer = z.object({
   threshold: count,

@@ -14,6 +14,7 @@ import {
   esploraTransactionAnswer,
   evidenceListAnswer,
   federationAnswer,
+  pegLimitsAnswer,
   problemAnswer,
   releaseAnswer,
   releasesAnswer,
@@ -132,6 +133,15 @@ export class NodeClient {
 
   federation(): Promise<z.infer<typeof federationAnswer>> {
     return this.#json('/v1/federation', federationAnswer)
+  }
+
+  peg(): Promise<z.infer<typeof pegLimitsAnswer>> {
+    return this.#json('/v1/peg', pegLimitsAnswer)
+  }
+
+  /** Encoded, in hex. */
+  submitFreezeVote(vote: string): Promise<z.infer<typeof claimAnswer>> {
+    return this.#json('/v1/freeze-votes', claimAnswer, { json: { vote } })
   }
 
   evidence(limit: number): Promise<z.infer<typeof evidenceListAnswer>> {

@@ -119,7 +119,10 @@ async function showWithdrawAddress({ context, args, options }: CommandCall): Pro
         ['withdraw address', context.output.paint('bold', withdrawAddress)],
         ['pays on L1', l1Address],
         ['at least', btc(minReleaseSats)],
-        ['L1 fee now', `about ${btc(estimatedFeeSats)}, taken from the amount`],
+        [
+          'L1 fee now',
+          `at most ${btc(estimatedFeeSats)}, taken from the amount, fixed by the burn`,
+        ],
         ['time', `about ${duration(estimatedSeconds)}`],
       ]),
     ].join(''),

@@ -4,7 +4,7 @@ import { CliError } from './cli-error.ts'
 import type { CommandContext } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Release } from './node-answers.ts'
-import { btc, fields } from './output.ts'
+import { btc, fields, utcTime } from './output.ts'
 import { waitUntil } from './wait-until.ts'
 
 /** "queued (why)", "confirming 2/6 in L1 transaction …" */
@@ -16,15 +16,23 @@ export function releaseState(release: Release): string {
   return `${status}${why}${where}`
 }
 
+/** "about 2026-01-02 03:04 UTC", as far as anybody can tell. */
+function expectedTime({ wait }: Release): string | undefined {
+  const timeMs = wait?.expectedTimeMs ?? null
+  return timeMs === null ? undefined : `not before about ${utcTime(Math.floor(timeMs / 1_000))}`
+}
+
 export function releaseFields(release: Release): string {
   return fields([
     ['release', String(release.id)],
     ['burn', `${release.burnTxid}:${release.burnVout} at height ${release.height}`],
     ['amount', btc(release.valueSats)],
-    ['L1 fee', release.feeSats === null ? undefined : btc(release.feeSats)],
-    ['pays', release.netSats === null ? undefined : btc(release.netSats)],
+    ['L1 fee', btc(release.feeSats)],
+    ['pays', btc(release.netSats)],
     ['to (L1)', release.l1Address],
+    ...release.replacedL1Txids.map((txid) => ['replaced', txid] as const),
     ['status', releaseState(release)],
+    ['expected', expectedTime(release)],
   ])
 }
 

@@ -11,6 +11,8 @@ import type { PegTotals } from '../chain/extension.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../chain/l1-section.ts'
 import { MAX_BLOCK_SIGOPS, MAX_BLOCK_WEIGHT } from '../chain/params.ts'
 import { getPegBooks } from '../chain/peg/books.ts'
+import { decidesFreeze } from '../chain/peg/freeze.ts'
+import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import { batchDueMs, wouldBuildBatch } from '../chain/peg/plan-batches.ts'
 import { headerTimeAfter } from '../chain/tip.ts'
 import type { Verdict } from '../consensus/events-and-effects.ts'
@@ -21,6 +23,7 @@ import { type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Logger, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
 import type { EvidencePool } from './evidence-pool.ts'
+import type { FreezeVotePool } from './freeze-vote-pool.ts'
 import type { PegProposal, PegSide } from './peg-side.ts'
 
 /** Room for header and coinbase in a block's weight, and for each deposit's input and output. */
@@ -43,8 +46,8 @@ const WAIT_MS_MAX = 250
 const DUE_MS_MAX = 3_600_000
 /**
  * After a block that changed nothing, what is left of the peg's work cannot be done now: the next
- * try waits this long, twice as long after each further one. A block of nothing but evidence counts as
- * one: a validator that contradicts itself at every height must not keep an idle chain running.
+ * try waits this long, twice as long after each further one. A block of nothing but evidence or freeze
+ * votes counts as one: a validator that makes them at every height must not keep an idle chain running.
  */
 const EMPTY_PAUSE_MS = 1_000
 const EMPTY_PAUSE_MS_MAX = 30_000
@@ -59,6 +62,7 @@ export interface ProposalRequest {
 /** A block's content besides its transactions. */
 interface Proposal extends PegProposal {
   readonly evidence: readonly Evidence[]
+  readonly freezeVotes: readonly FreezeVote[]
 }
 
 export type BuildOutcome =
@@ -86,6 +90,7 @@ export interface BlockProducerParts {
   readonly mempool: Mempool
   readonly peg: PegSide
   readonly evidence: Pick<EvidencePool, 'select'>
+  readonly freezeVotes: Pick<FreezeVotePool, 'select'>
   readonly runtime: Runtime
   readonly payoutScript: Uint8Array
 }
@@ -120,9 +125,11 @@ class Producer implements BlockProducer {
     if (chain.state().tip.height !== height) return { kind: 'failed' }
     // A refusal means a race with L1; a smaller block keeps the chain going meanwhile.
     const evidence = this.#parts.evidence.select()
+    const freezeVotes = this.#parts.freezeVotes.select()
+    const smaller = { ...proposal, l1Section: EMPTY_L1_SECTION, evidence: [], freezeVotes: [] }
     const block =
-      this.#attempt(request, { ...proposal, evidence }) ??
-      this.#attempt(request, { ...proposal, l1Section: EMPTY_L1_SECTION, evidence: [] })
+      this.#attempt(request, { ...proposal, evidence, freezeVotes }) ??
+      this.#attempt(request, smaller)
     return block === undefined ? { kind: 'failed' } : { kind: 'built', block }
   }
 
@@ -198,9 +205,13 @@ class Producer implements BlockProducer {
   hasWork(): boolean {
     const { chain, mempool, peg } = this.#parts
     if (mempool.size > 0 || this.#heartbeatDueInMs() === 0) return true
-    if (this.#pauseLeftMs() > 0) return false
     const state = chain.state()
-    if (this.#parts.evidence.select().length > 0 || peg.hasWork(state)) return true
+    const votes = this.#parts.freezeVotes.select()
+    // What a quorum wants cannot wait; a single validator's votes can.
+    if (decidesFreeze(state.view, chain.params, votes)) return true
+    if (this.#pauseLeftMs() > 0) return false
+    if (this.#parts.evidence.select().length > 0) return true
+    if (votes.length > 0 || peg.hasWork(state)) return true
     const context = {
       height: state.tip.height + 1,
       timeMs: this.#nextTimeMs(),

@@ -6,6 +6,7 @@
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
 import { type Block, blockHash } from '../chain/block.ts'
 import type { ChainParams } from '../chain/params.ts'
+import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import { queueBurns } from '../chain/peg/releases.ts'
 import { StateOverlay } from '../chain/state.ts'
 import { validatorSetOf } from '../chain/validators.ts'
@@ -27,6 +28,8 @@ import { type ChainService, openChainService } from './chain-service.ts'
 import { type ConsensusDriver, createConsensusDriver } from './consensus-driver.ts'
 import { createEventBus, type EventSource, type NodeEvent } from './events.ts'
 import { type EvidencePool, openEvidencePool } from './evidence-pool.ts'
+import { type FreezeVotePool, openFreezeVotePool } from './freeze-vote-pool.ts'
+import { createFreezeVoteRelay, type FreezeVoteRelay } from './freeze-vote-relay.ts'
 import type { PegSide } from './peg-side.ts'
 import { openScriptCache } from './script-cache.ts'
 import {
@@ -62,6 +65,7 @@ export interface NodeParts {
 export interface PegContext {
   readonly chain: ChainService
   readonly links: ValidatorLinks
+  readonly freezeVotes: Pick<FreezeVotePool, 'newest'>
 }
 
 export interface Node {
@@ -74,12 +78,15 @@ export interface Node {
   readonly settling: Pick<EntryGraph, 'find' | 'entries' | 'byScript' | 'spender'>
   /** Evidence that no block carries yet. */
   readonly evidence: Pick<EvidencePool, 'waiting'>
+  readonly freezeVotes: Pick<FreezeVotePool, 'waiting' | 'newest'>
   readonly links: ValidatorLinks
   readonly network: Network
   readonly events: EventSource<NodeEvent>
   submit(transaction: Transaction): Result<Txid, Rejection>
   submitPackage: TransactionRelay['submitPackage']
   dryRun: TransactionRelay['dryRun']
+  /** Of any validator, from anybody. */
+  submitFreezeVote: FreezeVoteRelay['submit']
   isSynced(): boolean
   haltReason(): string | undefined
   /** Where agreement stands. */
@@ -107,9 +114,10 @@ export async function openNode(parts: NodeParts): Promise<Node> {
     scriptCache: cache,
     checkRules: (transaction) => checkBurns(chain, transaction),
   })
-  const peg = await parts.createPegSide({ chain, links })
+  const freezeVotes = await openFreezeVotePool(chain, runtime.log)
+  const peg = await parts.createPegSide({ chain, links, freezeVotes })
   const evidence = await openEvidencePool(chain, runtime.log)
-  return new RunningNode(parts, { chain, links, mempool, peg, evidence })
+  return new RunningNode(parts, { chain, links, mempool, peg, evidence, freezeVotes })
 }
 
 /** A burn that no block may contain has no place in the mempool either. */
@@ -125,6 +133,7 @@ interface Opened {
   readonly mempool: Mempool
   readonly peg: PegSide
   readonly evidence: EvidencePool
+  readonly freezeVotes: FreezeVotePool
 }
 
 class RunningNode implements Node {
@@ -132,6 +141,7 @@ class RunningNode implements Node {
   readonly mempool: Mempool
   readonly settling = new EntryGraph()
   readonly evidence: EvidencePool
+  readonly freezeVotes: FreezeVotePool
   readonly links: ValidatorLinks
   readonly network: Network
   readonly #bus = createEventBus<NodeEvent>((error) => this.#listenerFailed(error))
@@ -140,6 +150,7 @@ class RunningNode implements Node {
   readonly #peg: PegSide
   readonly #driver: ConsensusDriver
   readonly #relay: TransactionRelay
+  readonly #freezeRelay: FreezeVoteRelay
   readonly #sync: BlockSync
   readonly #timers = new Set<CancelTimer>()
   #heardDecided = 0
@@ -151,15 +162,23 @@ class RunningNode implements Node {
     this.mempool = opened.mempool
     this.links = opened.links
     this.evidence = opened.evidence
+    this.freezeVotes = opened.freezeVotes
     this.network = parts.network
     this.#peg = opened.peg
     const { runtime, network } = parts
     this.#relay = createTransactionRelay(this.chain, this.mempool, network, runtime)
+    this.#freezeRelay = createFreezeVoteRelay({
+      pool: this.freezeVotes,
+      network,
+      runtime,
+      onNew: () => this.#driver.refreshWork(),
+    })
     const producer = createBlockProducer({
       chain: this.chain,
       mempool: this.mempool,
       peg: this.#peg,
       evidence: this.evidence,
+      freezeVotes: this.freezeVotes,
       runtime,
       payoutScript: parts.payoutScript,
     })
@@ -221,6 +240,7 @@ class RunningNode implements Node {
     }
     this.links.start()
     this.#relay.start()
+    this.#freezeRelay.start()
     this.#sync.start()
     this.#expireLater()
   }
@@ -233,6 +253,7 @@ class RunningNode implements Node {
 
   async #stop(): Promise<void> {
     this.#relay.stop()
+    this.#freezeRelay.stop()
     this.links.stop()
     for (const cancel of this.#timers) cancel()
     const asking = this.#sync.stop()
@@ -241,6 +262,7 @@ class RunningNode implements Node {
     await asking
     await this.chain.settled()
     await this.evidence.settled()
+    await this.freezeVotes.settled()
     await this.#parts.journal.close()
     await this.#parts.store.close()
   }
@@ -260,6 +282,10 @@ class RunningNode implements Node {
     return this.#relay.dryRun(transactions, options)
   }
 
+  submitFreezeVote(vote: FreezeVote): Promise<Result<void, Rejection>> {
+    return this.#freezeRelay.submit(vote)
+  }
+
   isSynced(): boolean {
     return this.#sync.isSynced()
   }
@@ -274,6 +300,7 @@ class RunningNode implements Node {
 
   #applied(block: Block): void {
     this.evidence.applied(block)
+    this.freezeVotes.applied(block)
     const { confirmed } = this.mempool.removeForBlock(block.transactions)
     for (const entry of confirmed) this.settling.add(entry)
   }

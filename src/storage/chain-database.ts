@@ -28,6 +28,7 @@ import {
 } from '../primitives/hashes.ts'
 import type { KeyValueStore, Write } from '../runtime/runtime.ts'
 import { EvidenceTable } from './evidence-table.ts'
+import { FreezeVoteTable } from './freeze-vote-table.ts'
 import { blockRows, type CommittedBlock } from './index-rows.ts'
 import {
   depositPrevoutKey,
@@ -148,6 +149,7 @@ export async function openChainDatabase(
 
 export class ChainDatabase {
   readonly evidence: EvidenceTable
+  readonly freezeVotes: FreezeVoteTable
   readonly #store: KeyValueStore
   readonly #blocks = new RecentMap<number, StoredBlock>(
     CACHED_TRANSACTIONS_MAX,
@@ -165,6 +167,7 @@ export class ChainDatabase {
   constructor(store: KeyValueStore) {
     this.#store = store
     this.evidence = new EvidenceTable(store)
+    this.freezeVotes = new FreezeVoteTable(store)
     this.#tip = this.#read(metaKey('tip'), tipRecord)
     this.#start = this.#read(metaKey('start'), startRecord)
     if (this.#tip === undefined) return

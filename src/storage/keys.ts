@@ -9,6 +9,7 @@
 import type { Offence } from '../chain/evidence.ts'
 import { AssertionError } from '../primitives/assert.ts'
 import { hexToBytes, utf8 } from '../primitives/bytes.ts'
+import { hashToBytes, type XOnlyKey } from '../primitives/hashes.ts'
 
 /** `key -> value`; the values' encodings are in `records.ts`. */
 export const KEY_PREFIX = {
@@ -46,6 +47,8 @@ export const KEY_PREFIX = {
   evidence: 0x50,
   /** height u32be ‖ signer u16be -> the two votes: not in a block yet */
   waitingEvidence: 0x51,
+  /** validator key (32 bytes) -> its newest freeze vote: not in a block yet */
+  waitingFreezeVote: 0x52,
 } as const
 
 /** Longest state key that the chain may use. Not consensus-critical: an assertion on our own code. */
@@ -112,6 +115,15 @@ export function evidenceKey(kind: EvidenceRow, { height, signer }: Offence): Uin
 /** Start of the range of all evidence rows. */
 export function evidencePrefix(kind: EvidenceRow): Uint8Array {
   return Uint8Array.of(KEY_PREFIX[kind])
+}
+
+export function waitingFreezeVoteKey(validator: XOnlyKey): Uint8Array {
+  return prefixed(KEY_PREFIX.waitingFreezeVote, hashToBytes(validator))
+}
+
+/** Start of the range of all freeze votes that wait. */
+export function waitingFreezeVotePrefix(): Uint8Array {
+  return Uint8Array.of(KEY_PREFIX.waitingFreezeVote)
 }
 
 /** Start of the range of all history rows of a script; `scriptHash` is 32 bytes, here and below. */

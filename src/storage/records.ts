@@ -11,6 +11,7 @@ import {
   MEDIAN_TIME_SPAN,
 } from '../bitcoin/header.ts'
 import type { OutPoint, TxOutput } from '../bitcoin/transaction.ts'
+import { type FreezeVote, readFreezeVote, writeFreezeVote } from '../chain/peg/freeze-vote.ts'
 import { type Evidence, readEvidence, writeEvidence } from '../consensus/evidence.ts'
 import { assert } from '../primitives/assert.ts'
 import {
@@ -171,6 +172,12 @@ export const waitingEvidenceRecord: RecordCodec<Evidence> = codec(
   'evidence that waits',
   writeEvidence,
   readEvidence,
+)
+
+export const waitingFreezeVoteRecord: RecordCodec<FreezeVote> = codec(
+  'freeze vote that waits',
+  writeFreezeVote,
+  readFreezeVote,
 )
 
 /** What lists of blocks show without reading the blocks. */

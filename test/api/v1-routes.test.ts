@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { z } from 'zod'
+import { pegView } from '../../src/api/peg-schemas.ts'
 import {
   certificateView,
   depositAddressView,
@@ -19,11 +20,15 @@ import { encodeAddress, L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts
 import { decodeHeader, headerHash } from '../../src/bitcoin/header.ts'
 import { withdrawScript } from '../../src/bitcoin/script.ts'
 import { readExtension } from '../../src/chain/extension.ts'
+import { encodeFreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { decodeCertificate } from '../../src/consensus/certificate.ts'
-import { hexToBytes } from '../../src/primitives/bytes.ts'
+import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { decodeAll } from '../../src/primitives/codec.ts'
+import { reject } from '../../src/primitives/result.ts'
 import { apiFixture } from '../support/api-fixture.ts'
 import { ALICE, ChainFixture, L1_TARGET, l1OutPoint, storyChain } from '../support/chain-fixture.ts'
+import { testParams } from '../support/chain-world.ts'
+import { freezeVote } from '../support/freeze-votes.ts'
 import { evidenceView, releaseView } from '../support/node-facade-fixture.ts'
 
 const JSON_TYPE = 'application/json'
@@ -53,6 +58,7 @@ describe('every view', () => {
     ['/v1/reserves', reservesView],
     ['/v1/federation', federationView],
     ['/v1/evidence', evidenceListView],
+    ['/v1/peg', pegView],
     ['/v1/blocks/2/certificate', certificateView],
     ['/v1/proofs/supply', proofView],
     [`/v1/proofs/coin/${'ab'.repeat(32)}/1`, proofView],
@@ -282,6 +288,40 @@ describe('evidence', () => {
     ]) {
       await expectProblem(await api.get(`/v1/evidence?${query}`), 400, 'invalid-request')
     }
+  })
+})
+
+async function sendVote(chain: ChainFixture, body: unknown): Promise<Response> {
+  return apiFixture(chain).post('/v1/freeze-votes', JSON.stringify(body), JSON_TYPE)
+}
+
+describe('freeze votes', () => {
+  const vote = freezeVote(testParams(), { validator: 1, serial: 7, freeze: true })
+  const hex = bytesToHex(encodeFreezeVote(vote))
+
+  it('are handed to the node', async () => {
+    const { chain } = storyChain()
+    const response = await sendVote(chain, { vote: hex })
+    expect(response.status).toBe(202)
+    expect(await response.json()).toEqual({ accepted: true })
+    expect(chain.freezeVotes).toEqual([vote])
+  })
+
+  it('that the node does not take come back with its reason', async () => {
+    const { chain } = storyChain()
+    chain.freezeVerdict = reject('freeze-vote-known', 'policy', 'its newest vote has serial 9')
+    await expectProblem(await sendVote(chain, { vote: hex }), 400, 'freeze-vote-known')
+  })
+
+  it.each([
+    ['nothing', {}],
+    ['too little', { vote: hex.slice(2) }],
+    ['no hex', { vote: `${hex.slice(1)}x` }],
+    ['a wish that is neither', { vote: `${hex.slice(0, 72)}02${hex.slice(74)}` }],
+  ])('%s is no vote', async (_name, body) => {
+    const { chain } = storyChain()
+    await expectProblem(await sendVote(chain, body), 400, 'invalid-request')
+    expect(chain.freezeVotes).toEqual([])
   })
 })
 

@@ -62,6 +62,7 @@ it('a block as far ahead of time as is accepted does not keep the other validato
     feeRate: params.peg.feeRateFloor,
     l1Section: EMPTY_L1_SECTION,
     evidence: [],
+    freezeVotes: [],
     transactions: [],
     payoutScript: aUser('traitor').script,
   })

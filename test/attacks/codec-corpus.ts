@@ -24,8 +24,9 @@ import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
 import { decodeCoin, encodeCoin } from '../../src/chain/coin.ts'
 import { readExtension, writeExtension } from '../../src/chain/extension.ts'
 import { EMPTY_L1_SECTION, encodeL1Section, readL1Section } from '../../src/chain/l1-section.ts'
-import { findBatch, openBatches, putBatch } from '../../src/chain/peg/batches.ts'
+import { currentVersion, findBatch, openBatches, putBatch } from '../../src/chain/peg/batches.ts'
 import { getPegBooks, putPegBooks } from '../../src/chain/peg/books.ts'
+import { decodeFreezeVote, encodeFreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import {
   decodeKeyEpochAnnouncement,
   encodeKeyEpochAnnouncement,
@@ -67,9 +68,11 @@ import {
   mintedWorld,
   spend,
   type TestChain,
+  testParams,
 } from '../support/chain-world.ts'
 import { CoreHarness } from '../support/core-harness.ts'
 import { doubleVote } from '../support/double-votes.ts'
+import { freezeVote, freezeVotes } from '../support/freeze-votes.ts'
 
 export interface CodecCase {
   readonly name: string
@@ -133,11 +136,14 @@ function aStory(): Story {
     doubleVote(chain.params, { height: 2, signer: 1 }),
     doubleVote(chain.params, { height: 2, signer: 3, kind: 'nullify-finalize' }),
   ]
-  step({ evidence })
+  step({
+    evidence,
+    freezeVotes: freezeVotes(chain.params, [0, 3], { serial: 9, freeze: true }),
+  })
   const [batch] = [...openBatches(chain.state.view)]
   if (batch === undefined) throw new TypeError('no batch')
-  l1.mine([batch.transaction])
-  const confirmations = [l1.prove(transactionId(batch.transaction))]
+  l1.mine([currentVersion(batch).transaction])
+  const confirmations = [l1.prove(transactionId(currentVersion(batch).transaction))]
   step({ l1Section: { ...EMPTY_L1_SECTION, headers: chain.headersTo(l1), confirmations } })
 
   const { announcement } = aKeyEpoch(chain.params)
@@ -284,6 +290,9 @@ function consensusCodecs(): CodecCase[] {
       (justification) => encodeWith((writer) => writeJustification(writer, justification)),
       justifications,
     ),
+    codec('freeze vote', decodeFreezeVote, encodeFreezeVote, [
+      freezeVote(testParams(), { validator: 2, serial: 9, freeze: false }),
+    ]),
     codec('message', decodeMessage, encodeMessage, [
       {
         kind: 'hello',

@@ -70,8 +70,14 @@ describe('evidence in a block', () => {
     for (const key of back.deletes) overlay.delete(key)
     for (const [key, value] of back.puts) overlay.put(key, value)
     expect(isRecorded(overlay, { height: 4, signer: 0 })).toBe(false)
-    // The state before had the L1 header and the books only.
-    const keys = new Set([...delta.puts.keys(), ...back.puts.keys(), '6800000000', '6d'])
+    // The state before had the L1 header, the books and the outflow of one L1 height only.
+    const keys = new Set([
+      ...delta.puts.keys(),
+      ...back.puts.keys(),
+      '6800000000',
+      '6d',
+      '7700000000',
+    ])
     const records = [...keys].flatMap((key) => {
       const value = overlay.get(key)
       return value === undefined ? [] : [[key, value] as const]

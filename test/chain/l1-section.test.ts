@@ -125,7 +125,7 @@ describe('the extension', () => {
     return out
   }
 
-  it('comes back as it was, in 260 bytes without evidence', () => {
+  it('comes back as it was, in 261 bytes without evidence and votes', () => {
     const totals = { ...extension.totals, supply: sats(MAX_SATS), feeReserve: sats(1) }
     const full = {
       ...extension,
@@ -138,7 +138,7 @@ describe('the extension', () => {
       totals,
     }
     expect(decodeAll(encode(full), readExtension)).toEqual(full)
-    expect(encode()).toHaveLength(260)
+    expect(encode()).toHaveLength(261)
   })
 
   it('refuses another version, amounts that cannot be, and unsafe times', () => {

@@ -78,7 +78,10 @@ class Planning {
         .map(({ to }) => this.world.registration(to))
         .map((registration) => [bytesToHex(registration.script), registration]),
     )
-    await this.book.record(scanBlock(block.transactions, height, registrations), undefined)
+    await this.book.record(
+      scanBlock(block.transactions, height, registrations, () => false),
+      undefined,
+    )
   }
 
   /** With its proof, as the watcher leaves it. */

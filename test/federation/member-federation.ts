@@ -11,6 +11,7 @@ import { openKeyStore } from '../../federation/signing/key-store.ts'
 import type { Transaction } from '../../src/bitcoin/transaction.ts'
 import type { Block } from '../../src/chain/block.ts'
 import type { ChainState } from '../../src/chain/connect-block.ts'
+import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { wouldBuildBatch } from '../../src/chain/peg/plan-batches.ts'
 import type { PegProposal } from '../../src/node/peg-side.ts'
 import { signSchnorr } from '../../src/primitives/secp256k1.ts'
@@ -36,9 +37,13 @@ export class MemberFederation {
   readonly running = new Map<number, Running>()
   readonly blocks: Block[] = []
   readonly transactions: Transaction[] = []
+  /** For the next block. */
+  readonly freezeVotes: FreezeVote[] = []
   readonly disks = Array.from({ length: COUNT }, () => new MemoryDisk())
   isSynced = true
   isHalted = false
+  /** Members whose own validator has voted to freeze. */
+  readonly wantsFreeze = new Set<number>()
   #leader = 0
 
   constructor(world: PegWorld) {
@@ -96,6 +101,7 @@ export class MemberFederation {
       lastFeeRate: () => this.blocks.at(-1)?.extension.feeRate ?? params.peg.feeRateFloor,
       isSynced: () => this.isSynced,
       isHalted: () => this.isHalted,
+      wantsFreeze: () => this.wantsFreeze.has(index),
       sign,
       ceremony: createKeyCeremony({
         params,
@@ -143,7 +149,7 @@ export class MemberFederation {
       feeRate: params.peg.feeRateFloor,
     }
     return (
-      this.transactions.length > 0 ||
+      this.transactions.length + this.freezeVotes.length > 0 ||
       wouldBuildBatch(state.view, params, context) ||
       [...this.running.values()].some(({ member }) => member.hasWork(state))
     )
@@ -156,7 +162,8 @@ export class MemberFederation {
     const leader = members[this.#leader++ % members.length]!.member
     const proposal: PegProposal = await this.#answered(leader.propose(chain.state))
     const transactions = this.transactions.slice()
-    const built = chain.build({ ...proposal, transactions })
+    const freezeVotes = this.freezeVotes.splice(0)
+    const built = chain.build({ ...proposal, freezeVotes, transactions })
     if (!built.ok) throw new TypeError(JSON.stringify(built.error))
     const verdicts = await Promise.all(
       members.map(({ member }) => this.#answered(member.judge(chain.state, proposal))),

@@ -3,14 +3,16 @@ import { bindMemberStore, MemberStoreError } from '../../federation/member-store
 import { withdrawScript } from '../../src/bitcoin/script.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
-import { findBatch } from '../../src/chain/peg/batches.ts'
+import { findBatch, settledVersion } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { mintWindow } from '../../src/chain/peg/deposits.ts'
+import { isFrozen } from '../../src/chain/peg/freeze.ts'
 import { findRelease } from '../../src/chain/peg/releases.ts'
 import { toHash32 } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { aUser, spend } from '../support/chain-world.ts'
+import { freezeVotes } from '../support/freeze-votes.ts'
 import { WALLET_SCRIPT } from './l1/taproot-spender.ts'
 import { MemberFederation } from './member-federation.ts'
 import { TARGET } from './releases/batch-world.ts'
@@ -79,7 +81,7 @@ describe('four members', () => {
     expect(world.l1Chain.mempool.entries()).toHaveLength(1)
     await world.mine(4)
     await federation.run(() => release(0)?.stage.kind === 'paid')
-    const payout = openBatch().transaction
+    const payout = settledVersion(openBatch()).transaction
     expect(payout.outputs.some(({ script }) => script.join() === TARGET.join())).toBe(true)
     const { supply, pendingReleases, inFlightFees, reserves, feeReserve } = totals()
     expect([pendingReleases, inFlightFees]).toEqual([0n, 0n])
@@ -112,6 +114,33 @@ describe('four members', () => {
     await federation.run(() => release(0)?.stage.kind === 'paid')
     await federation.startMember(3)
     await deposit(50_000n)
+  })
+
+  it('give no share while their own validator or a quorum wants a freeze, and go on after it', {
+    timeout: 120_000,
+  }, async () => {
+    await withKey()
+    const { world } = federation
+    await deposit(200_000n)
+    // Two of four have voted, and no block says so: two are left, and three must sign.
+    for (const index of [0, 1]) federation.wantsFreeze.add(index)
+    await burn(120_000n)
+    await federation.pass(100)
+    const isSigned = () =>
+      [0, 1, 2, 3].some((i) => federation.member(i).batchProgress(openBatch()).isSigned)
+    expect(isSigned()).toBe(false)
+    federation.wantsFreeze.clear()
+    const votes = (serial: number, freeze: boolean) =>
+      freezeVotes(world.params, [1, 2, 3], { serial, freeze })
+    federation.freezeVotes.push(...votes(1, true))
+    await federation.run(() => isFrozen(world.chain.state.view))
+    await federation.pass(200)
+    expect(isSigned()).toBe(false)
+    federation.freezeVotes.push(...votes(2, false))
+    await federation.run(isSigned)
+    await federation.run(() => federation.member(0).batchProgress(openBatch()).isBroadcast)
+    await world.mine(4)
+    await federation.run(() => release(0)?.stage.kind === 'paid')
   })
 
   it('stand still when L1 reorganises below the chain\u2019s headers, and say so', {

@@ -7,6 +7,7 @@ import {
   GenesisError,
   parseGenesis,
 } from '../../genesis/network.ts'
+import { releaseLimitDefaults } from '../../genesis/release-limits.ts'
 import { xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { secretOf } from '../support/chain-world.ts'
 
@@ -51,10 +52,13 @@ describe('a genesis file', () => {
     expect(params.peg.minDepositSats).toBe(10_000n)
   })
 
-  it.each(['', 'l1', 'l1.checkpoint', 'peg', 'peg.recovery'])('knows every key of "%s"', (at) => {
-    const path = at === '' ? 'surprise' : `${at}.surprise`
-    expect(messageOf(withField(path, 1))).toContain('surprise')
-  })
+  it.each(['', 'l1', 'l1.checkpoint', 'peg', 'peg.limits', 'peg.recovery'])(
+    'knows every key of "%s"',
+    (at) => {
+      const path = at === '' ? 'surprise' : `${at}.surprise`
+      expect(messageOf(withField(path, 1))).toContain('surprise')
+    },
+  )
 
   it('is an object', () => {
     for (const json of [undefined, null, 1, 'x', [], {}]) expect(messageOf(json)).not.toBe('ok')
@@ -89,6 +93,13 @@ describe('a genesis file', () => {
     ['peg.batchReleasesMax', 501],
     ['peg.openBatchesMax', 0],
     ['peg.openBatchesMax', 17],
+    ['peg.limits.outflowCapBasisPoints', 0],
+    ['peg.limits.outflowCapBasisPoints', 10_001],
+    ['peg.limits.outflowWindowL1Blocks', 0],
+    ['peg.limits.outflowWindowL1Blocks', 2_017],
+    ['peg.limits.outflowFloorSats', -1],
+    ['peg.limits.largeReleaseSats', 21e14 + 1],
+    ['peg.limits.largeReleaseDelayL1Blocks', 2_017],
     ['peg.recovery.delayBlocks', 65_536],
     ['peg.recovery.threshold', 0],
     ['peg.recovery.keys', []],
@@ -104,8 +115,10 @@ describe('a genesis file', () => {
     ['peg.recovery.keys', [...keys('recovery', 2), keys('recovery', 1)[0]], 'appears twice'],
     ['peg.recovery.delayBlocks', 6, 'before it is minted'],
     ['peg.feeRateFloor', 200_001, 'above feeRateCeiling'],
-    ['peg.minReleaseSats', 1_000, 'ok'],
+    ['peg.minReleaseSats', 1_088, 'ok'],
     ['peg.feeRateFloor', 61_000, 'not enough for the fee'],
+    ['peg.limits.outflowFloorSats', 19_999, 'less than two releases'],
+    ['peg.limits.largeReleaseSats', 10_000, 'not above minReleaseSats'],
     ['addressPrefix', 'bc', 'one of Bitcoin’s'.replace('’', "'")],
     ['addressPrefix', 'tb', "one of Bitcoin's"],
     ['addressPrefix', 'cway', 'ok'],
@@ -113,6 +126,15 @@ describe('a genesis file', () => {
   ])('weighs %s = %j', (path, value, expected) => {
     expect(messageOf(withField(path, value))).toContain(expected)
   })
+
+  it.each(['mainnet', 'testnet4', 'signet', 'regtest'] as const)(
+    'has limits for a new network on %s',
+    (network) => {
+      const limits = releaseLimitDefaults(network)
+      expect(messageOf(withField('peg.limits', limits))).toBe('ok')
+      if (network !== 'regtest') expect(limits.outflowCapBasisPoints).toBeLessThanOrEqual(2_000)
+    },
+  )
 
   it('keeps a minority from signing', () => {
     const seven = { ...genesis, validators: keys('validator', 7) }
@@ -153,7 +175,7 @@ describe('the chain id', () => {
 
   it('is this for this file', () => {
     expect(chainId(genesis)).toBe(
-      '46c84ce41a9435b401678dc402f3800c33e9cb3e74b36ecb797c510cfb4a8161',
+      'eadf37657266ba2121b76c2d007492e5e641e605608dfe699bfbd4ec536eabb6',
     )
   })
 })

@@ -4,6 +4,7 @@ import { type Transaction, transactionId } from '../../src/bitcoin/transaction.t
 import type { Block } from '../../src/chain/block.ts'
 import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
+import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { coinsOf } from '../../src/chain/state.ts'
 import { medianTimePast, spendableCoins } from '../../src/chain/tip.ts'
 import type { Evidence } from '../../src/consensus/evidence.ts'
@@ -33,6 +34,7 @@ class Workshop {
   peg: Partial<PegSide> = {}
   /** What waits for a block. */
   evidence: readonly Evidence[] = []
+  freezeVotes: readonly FreezeVote[] = []
 
   constructor(chain: ChainService) {
     this.chain = chain
@@ -48,6 +50,7 @@ class Workshop {
         onCommitted: () => undefined,
       },
       evidence: { select: () => this.evidence },
+      freezeVotes: { select: () => this.freezeVotes },
       runtime: this.time.runtime('producer'),
       payoutScript: aUser('proposer').script,
     })

@@ -87,6 +87,7 @@ describe('a hostile leader', () => {
       feeRate: params.peg.feeRateFloor,
       l1Section: { headers: [], keyEpochs: [], confirmations: [], deposits: [] },
       evidence: [],
+      freezeVotes: [],
       transactions: [],
       payoutScript: aUser('mallory').script,
     })

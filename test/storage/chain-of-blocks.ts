@@ -180,5 +180,6 @@ function extensionAt(height: number): BlockExtension {
       reserves: none,
     },
     evidence: [],
+    freezeVotes: [],
   }
 }

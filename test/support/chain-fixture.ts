@@ -35,6 +35,7 @@ import { type Block, blockWeight, encodeBitcoinBlock } from '../../src/chain/blo
 import { buildCoinbase } from '../../src/chain/coinbase.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION } from '../../src/chain/params.ts'
+import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { assembleCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
 import type { AdmissionContext } from '../../src/mempool/describe-entry.ts'
 import { createMempool } from '../../src/mempool/mempool.ts'
@@ -110,6 +111,8 @@ export class ChainFixture {
     nowMs: GENESIS_TIME * 1_000,
   }
   readonly claims: OutPoint[] = []
+  readonly freezeVotes: FreezeVote[] = []
+  freezeVerdict: Result<void, Rejection> | undefined
   readonly logged: string[] = []
   monotonicMs = 0
   reasons: string[] = []
@@ -204,6 +207,7 @@ export class ChainFixture {
           reserves: zero,
         },
         evidence: [],
+        freezeVotes: [],
       },
       l1Section: EMPTY_L1_SECTION,
       transactions,

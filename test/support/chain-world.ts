@@ -249,6 +249,7 @@ export class TestChain {
       feeRate: this.params.peg.feeRateFloor,
       l1Section: EMPTY_L1_SECTION,
       evidence: [],
+      freezeVotes: [],
       transactions: [],
       payoutScript: aUser('proposer').script,
       ...part,

@@ -1,5 +1,6 @@
 /** The API's other port in memory: a node beside a `ChainFixture`, with canned answers about the peg. */
 
+import type { PegView } from '../../src/api/peg-schemas.ts'
 import type { NodeFacade, ProofOfBlock } from '../../src/api/ports.ts'
 import type { EvidenceView, ReleaseView, StatusView } from '../../src/api/schemas.ts'
 import { L1_ADDRESS_NETWORKS } from '../../src/bitcoin/address.ts'
@@ -110,6 +111,11 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       recovery: { delayBlocks: 4_320, threshold: 2, keys: [] },
       batches: [],
     }),
+    peg: async () => pegLimits(fixture),
+    async submitFreezeVote(vote) {
+      fixture.freezeVotes.push(vote)
+      return fixture.freezeVerdict ?? ok(undefined)
+    },
     federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
     evidence: async ({ before, limit }) =>
       fixture.evidence
@@ -126,6 +132,42 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       fixture.handlers.add(handler)
       return () => fixture.handlers.delete(handler)
     },
+  }
+}
+
+function pegLimits({ tip }: ChainFixture): PegView {
+  const wait = {
+    kind: 'outflow-cap',
+    untilL1Height: 190,
+    expectedTimeMs: 1_700_000_000_000,
+  } as const
+  return {
+    l1Height: 120,
+    outflow: {
+      capSats: 20_000,
+      usedSats: 15_000,
+      savedSats: 5_000,
+      freeSats: 5_000,
+      windowL1Blocks: 144,
+      capBasisPoints: 2_000,
+      floorSats: 20_000,
+      frees: [{ l1Height: 190, sats: 15_000, expectedTimeMs: 1_700_000_000_000 }],
+    },
+    largeReleases: { fromSats: 1_000_000, delayL1Blocks: 72 },
+    freeze: {
+      frozen: true,
+      since: { height: tip.height, timeMs: 1_700_000_000_000, l1Height: 119 },
+      quorum: 3,
+      votes: [0, 1, 2].map((validator) => ({
+        validator,
+        publicKey: `${validator}`.repeat(64),
+        freeze: true,
+        serial: 1_700_000_000,
+        height: validator === 2 ? null : tip.height,
+        signature: 'ab'.repeat(64),
+      })),
+    },
+    waiting: [{ id: 3, valueSats: 9_000, savedSats: 5_000, wait }],
   }
 }
 
@@ -202,9 +244,11 @@ export function releaseView(id: number): ReleaseView {
     l1Script: '0014',
     status: 'queued',
     reason: null,
-    feeSats: null,
-    netSats: null,
+    feeSats: 1_000,
+    netSats: 19_000,
     l1Txid: null,
+    replacedL1Txids: [],
+    wait: null,
     confirmations: 0,
     requiredConfirmations: 6,
   }

@@ -202,8 +202,25 @@ function linkCell(text, href) {
   return cell(link)
 }
 
+/** An estimate, where there is one that is further away than the page would notice. */
+function expected(wait) {
+  const timeMs = wait?.expectedTimeMs ?? null
+  if (timeMs === null || timeMs - Date.now() < 60_000) return ''
+  return `, not before about ${new Date(timeMs).toLocaleString('en')}`
+}
+
+function drawLimits({ outflow, largeReleases, freeze }) {
+  const cap =
+    `${bitcoin(outflow.freeSats)} of ${bitcoin(outflow.capSats)} may leave now ` +
+    `(the cap for ${outflow.windowL1Blocks} Bitcoin blocks). ` +
+    `From ${bitcoin(largeReleases.fromSats)} on a release waits ${largeReleases.delayL1Blocks} Bitcoin blocks.`
+  const stops = freeze.votes.filter((vote) => vote.freeze === true).length
+  const votes = stops === 0 ? '' : ` ${stops} of ${freeze.quorum} votes to freeze the peg.`
+  setText('limits', `${cap}${votes}`)
+}
+
 const RELEASE_WORDS = {
-  queued: (one) => (one.reason === null ? 'waiting for a batch' : `waiting: ${one.reason}`),
+  queued: (one) => `${one.reason ?? 'waiting for a batch'}${expected(one.wait)}`,
   batched: () => 'in a batch',
   signed: () => 'signed',
   broadcast: () => 'sent on Bitcoin',
@@ -282,6 +299,7 @@ async function refresh() {
   const parts = [
     ['/v1/status', drawStatus],
     ['/v1/reserves', drawReserves],
+    ['/v1/peg', drawLimits],
     ['/v1/deposits', drawDeposits],
     ['/v1/releases', drawReleases],
     ['/api/blocks', drawBlocks],

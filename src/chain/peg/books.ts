@@ -21,6 +21,13 @@ export interface PegBooks {
   readonly nextBatchId: number
   /** Number of key epochs announced so far; the last one receives deposits and change. */
   readonly keyEpochCount: number
+  readonly feeRates: ReleaseFeeRates
+}
+
+/** What burns are charged by, satoshis per 1,000 virtual bytes; they move with the L1 headers. */
+export interface ReleaseFeeRates {
+  readonly current: number
+  readonly previous: number
 }
 
 const KEY = NAMESPACE.pegBooks
@@ -42,6 +49,7 @@ export function getPegBooks(view: StateView): PegBooks {
     nextReleaseId: reader.u32(),
     nextBatchId: reader.u32(),
     keyEpochCount: reader.u32(),
+    feeRates: { current: reader.u32(), previous: reader.u32() },
   }))
 }
 
@@ -51,6 +59,7 @@ export function putPegBooks(overlay: StateOverlay, books: PegBooks): void {
     writer.u32(books.l1Height)
     writeReversed(writer, books.l1Hash)
     writer.u32(books.nextReleaseId).u32(books.nextBatchId).u32(books.keyEpochCount)
+    writer.u32(books.feeRates.current).u32(books.feeRates.previous)
   })
   overlay.put(KEY, bytes)
 }

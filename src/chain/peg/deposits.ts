@@ -2,6 +2,10 @@
  * Deposits: L1 outputs that pay a recipient's deposit address, proved in the L1 section, minted once
  * and for ever. Deposits of one recipient in one block count together towards the minimum, so small
  * ones wait outside the chain until they add up.
+ *
+ * What is paid to the federation's own change address is a gift to the fee reserve, and mints nothing.
+ * The change of our own batches goes there too and is none: until the batch is confirmed here, its
+ * transaction is known by the reserve coins that it spends, from then on its change is claimed.
  */
 
 import { classifyOutput } from '../../bitcoin/script.ts'
@@ -22,7 +26,7 @@ import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import type { RecoveryPolicy } from './deposit-address.ts'
 import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
 import { checkL1Proof } from './l1-proof.ts'
-import { putFederationScript, putReserve } from './reserves.ts'
+import { findReserve, putFederationScript, putReserve } from './reserves.ts'
 
 /** A deposit whose proof has been checked. */
 export interface ProvedDeposit {
@@ -135,7 +139,11 @@ function checkClaim(
   if (output === undefined) return reject('deposit-output-missing')
   // A spendable output here is never worth nothing.
   if (output.value === 0n) return reject('deposit-of-nothing')
-  if (!isRecipient(claim.recipient)) return reject('deposit-recipient')
+  if (claim.recipient.length === 0) {
+    if (spendsReserves(view, transaction)) return reject('gift-of-own-change')
+  } else if (!isRecipient(claim.recipient)) {
+    return reject('deposit-recipient')
+  }
   const keyEpoch = findKeyEpoch(view, claim.keyEpoch)
   if (keyEpoch === undefined) return reject('deposit-key-epoch')
   const { position } = proof.merkle
@@ -154,6 +162,16 @@ function checkClaim(
     l1Height: proof.l1Height,
     position,
   })
+}
+
+/** True for our own batches, as long as the chain has not seen them confirmed. */
+export function spendsReserves(view: StateView, { inputs }: Transaction): boolean {
+  return inputs.some(({ prevout }) => findReserve(view, prevout) !== undefined)
+}
+
+/** Gifts mint nothing. */
+export function isMinting({ recipient }: Pick<DepositClaim, 'recipient'>): boolean {
+  return recipient.length > 0
 }
 
 /** Only forms that every wallet here can spend. */
@@ -187,13 +205,15 @@ function bookDeposit(overlay: StateOverlay, deposit: ProvedDeposit, height: numb
     batchId: undefined,
   })
   const books = getPegBooks(overlay)
-  const totals = adjustTotals(books.totals, { supply: deposit.value, reserves: deposit.value })
+  const kept = isMinting(deposit) ? { supply: deposit.value } : { feeReserve: deposit.value }
+  const totals = adjustTotals(books.totals, { ...kept, reserves: deposit.value })
   putPegBooks(overlay, { ...books, totals })
 }
 
 /**
  * The mint transaction: one input per deposit naming its L1 outpoint, one output per deposit paying
- * the recipient. A pure function of the deposits; it stands at index 1 of the block.
+ * the recipient. A pure function of the deposits; it stands at index 1 of the block. None of these
+ * may be a gift.
  */
 export function buildMintTransaction(deposits: readonly ProvedDeposit[]): Transaction {
   return {

@@ -56,9 +56,20 @@ export function findReserve(view: StateView, outPoint: OutPoint): ReserveCoin | 
   return bytes === undefined ? undefined : decodeAll(bytes, readReserve)
 }
 
+/**
+ * Records that were read before: a node keeps this namespace in memory, so their bytes are the same
+ * objects in every block. Not consensus-critical.
+ */
+const read = new WeakMap<Uint8Array, ReserveCoin>()
+
 /** All reserve coins, in outpoint order. */
 export function* reserveCoins(view: StateView): Iterable<ReserveCoin> {
-  for (const [, bytes] of view.range(NAMESPACE.reserve)) yield decodeAll(bytes, readReserve)
+  for (const [, bytes] of view.range(NAMESPACE.reserve)) {
+    const known = read.get(bytes)
+    const coin = known ?? decodeAll(bytes, readReserve)
+    if (known === undefined) read.set(bytes, coin)
+    yield coin
+  }
 }
 
 /** Some of the coins in outpoint order, from behind `after` on; `next` is the last when more follow. */

@@ -9,7 +9,7 @@ import type { DepositView } from '../../api/schemas.ts'
 import { transactionId } from '../../bitcoin/transaction.ts'
 import type { Block } from '../../chain/block.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
-import { extraHeadersFor } from '../../chain/peg/deposits.ts'
+import { extraHeadersFor, isMinting } from '../../chain/peg/deposits.ts'
 import type { Node } from '../../node/node.ts'
 import { hash32FromBytes } from '../../primitives/hashes.ts'
 import { sha256 } from '../../primitives/sha256.ts'
@@ -93,10 +93,12 @@ function mintedInBlock(parts: DepositReportParts, block: Block): readonly Deposi
   const { node, address, l1Address } = parts
   const { database, params } = node.chain
   const mint = block.transactions[MINT_POSITION]
-  if (mint === undefined || block.l1Section.deposits.length === 0) return []
+  // The mint's inputs and outputs follow the section's claims one by one, without gifts.
+  const places = block.l1Section.deposits.flatMap((proof) =>
+    proof.claims.filter(isMinting).map(() => proof),
+  )
+  if (mint === undefined || places.length === 0) return []
   const knownTo = getPegBooks(node.chain.state().view).l1Height
-  // The mint's inputs and outputs follow the section's claims one by one.
-  const places = block.l1Section.deposits.flatMap((proof) => proof.claims.map(() => proof))
   return mint.inputs.flatMap((input, index): DepositView[] => {
     const [output, proof] = [mint.outputs[index], places[index]]
     if (output === undefined || proof === undefined) return []

@@ -209,7 +209,7 @@ async function openMemberOf(
   { home, params, runtime, open }: Assembly,
   identity: ValidatorIdentity,
   network: Network,
-  { chain, links }: PegContext,
+  { chain, links, freezeVotes }: PegContext,
   node: () => Node | undefined,
 ): Promise<Member> {
   const paths = homePaths(home.path)
@@ -254,6 +254,7 @@ async function openMemberOf(
     lastFeeRate: () => lastFeeRate(chain),
     isSynced: () => node()?.isSynced() === true,
     isHalted: () => node()?.haltReason() !== undefined,
+    wantsFreeze: () => freezeVotes.newest(identity.publicKey)?.freeze === true,
     sign,
     ceremony,
     keyStore,

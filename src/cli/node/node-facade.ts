@@ -9,6 +9,7 @@ import type { ChainQueries, NodeFacade, NodeFacadeEvent } from '../../api/ports.
 import type { FederationView, StatusView } from '../../api/schemas.ts'
 import { type AddressNetwork, L1_ADDRESS_NETWORKS } from '../../bitcoin/address.ts'
 import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
+import { isFrozen } from '../../chain/peg/freeze.ts'
 import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
@@ -16,6 +17,7 @@ import { bytesToHex } from '../../primitives/bytes.ts'
 import { createChainProofs } from './chain-proofs.ts'
 import { createEvidenceReports } from './evidence-reports.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
+import { createLimitReports } from './limit-reports.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
 import { createRecoveryWatch, type RecoveryWatch } from './recovery-watch.ts'
@@ -59,6 +61,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     ...createChainProofs(node.chain),
     evidence: (filter) => evidence.evidence(filter),
     ...reports,
+    ...createLimitReports(node),
   }
 }
 
@@ -141,9 +144,14 @@ function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] 
   return { ...base, state: health.state, message: health.message }
 }
 
-/** Frozen: this member signs nothing and agrees to no mint, since its L1 contradicts the chain's. */
+/**
+ * Frozen: by a quorum of validators; or here alone, since this node's L1 contradicts the chain's, so that
+ * its member signs nothing and agrees to no mint.
+ */
 function pegStateOf({ node, member }: FacadeParts): StatusView['peg']['state'] {
-  if (activeKeyEpoch(node.chain.state().view) === undefined) return 'closed'
+  const { view } = node.chain.state()
+  if (activeKeyEpoch(view) === undefined) return 'closed'
+  if (isFrozen(view)) return 'frozen'
   return member?.l1Health().state === 'forked' ? 'frozen' : 'open'
 }
 

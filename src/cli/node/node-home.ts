@@ -112,7 +112,8 @@ async function writeSecret(path: string, secret: Uint8Array): Promise<void> {
   await writeFileDurably(path, utf8(`${bytesToHex(secret)}\n`), 0o600)
 }
 
-async function readSecret(path: string): Promise<Uint8Array> {
+/** 32 bytes of hex in a file that nobody else can read. @throws HomeError, and storage's errors. */
+export async function readSecret(path: string): Promise<Uint8Array> {
   const text = new TextDecoder().decode(await readSecretFile(path)).trim()
   if (!isHex(text, 32)) throw new HomeError(`${path} does not hold 32 bytes of hex`)
   return hexToBytes(text)

@@ -6,7 +6,7 @@ import type { ReservesView } from '../../api/schemas.ts'
 import { type AddressNetwork, encodeAddress } from '../../bitcoin/address.ts'
 import { isWithdrawTarget, withdrawScript } from '../../bitcoin/script.ts'
 import { outPointKey, transactionId } from '../../bitcoin/transaction.ts'
-import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
+import { type Batch, findBatch, openBatches, settledVersion } from '../../chain/peg/batches.ts'
 import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
 import { findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import { recoveryOpensAt } from '../../chain/peg/recovery-opening.ts'
@@ -16,6 +16,7 @@ import { bytesToHex } from '../../primitives/bytes.ts'
 import { ok, reject } from '../../primitives/result.ts'
 import { createDepositReports, type DepositReports } from './deposit-reports.ts'
 import { createReleaseReports, type ReleaseReports } from './release-reports.ts'
+import { L1_BLOCK_SECONDS } from './release-waits.ts'
 
 export interface ReportParts {
   readonly node: Pick<Node, 'chain'>
@@ -40,8 +41,6 @@ export interface PegReports extends PegQueries {
   readonly changedIn: ReleaseReports['changedIn']
 }
 
-/** Bitcoin's average, for expected times; regtest has blocks when somebody mines. */
-const L1_BLOCK_SECONDS = 600
 /** Shown at once; older ones are in the chain. Open batches are always shown. */
 const RECENT_BATCHES = 50
 
@@ -87,7 +86,7 @@ export function createPegReports(parts: ReportParts): PegReports {
         withdrawAddress: address(withdrawScript(l1Script)),
         l1Address: l1Address(l1Script),
         minReleaseSats: Number(params.peg.minReleaseSats),
-        estimatedFeeSats: Number(releases.estimateFee(l1Script)),
+        estimatedFeeSats: Number(releases.quoteFee(l1Script)),
         estimatedSeconds:
           Math.ceil(params.peg.batchIntervalMs / 1000) +
           (params.peg.l1Depth + 1) * L1_BLOCK_SECONDS,
@@ -139,11 +138,18 @@ function reservesView(
     })),
     batches: batches.map((batch) => ({
       id: batch.id,
-      txid: transactionId(batch.transaction),
-      status: batch.status,
+      kind: batch.kind,
+      txid: transactionId(settledVersion(batch).transaction),
+      versions: batch.versions.map(({ transaction, fee, feeRate }) => ({
+        txid: transactionId(transaction),
+        feeSats: Number(fee),
+        feeRateSatsPerKvb: feeRate,
+      })),
+      status: batch.status.kind,
+      keyEpoch: batch.keyEpoch,
       releases: [...batch.releaseIds],
-      feeSats: Number(batch.fee),
-      signed: batch.status === 'confirmed' || member?.batchProgress(batch).isSigned === true,
+      feeSats: Number(settledVersion(batch).fee),
+      signed: batch.status.kind === 'confirmed' || member?.batchProgress(batch).isSigned === true,
     })),
   }
 }

@@ -4,25 +4,13 @@ import type { Member } from '../../../federation/member.ts'
 import type { ReleaseView } from '../../api/schemas.ts'
 import { type OutPoint, transactionId } from '../../bitcoin/transaction.ts'
 import type { Block } from '../../chain/block.ts'
-import {
-  buildBatchTransaction,
-  dustLimit,
-  feeAtRate,
-  signedVsize,
-} from '../../chain/peg/batch-transaction.ts'
-import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
+import { type Batch, findBatch, openBatches, settledVersion } from '../../chain/peg/batches.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
-import { CHANGE_RECIPIENT } from '../../chain/peg/deposit-address.ts'
-import { activeKeyEpoch, depositScriptOf } from '../../chain/peg/key-epochs.ts'
-import { BATCH_INPUTS_MAX } from '../../chain/peg/plan-batches.ts'
-import { findRelease, type Release } from '../../chain/peg/releases.ts'
-import { type ReserveCoin, reserveCoins } from '../../chain/peg/reserves.ts'
-import type { StateView } from '../../chain/state.ts'
+import { quotedFeeRate, releaseFee } from '../../chain/peg/release-fees.ts'
+import { findRelease, netValue, type Release } from '../../chain/peg/releases.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
-import { toTxid } from '../../primitives/hashes.ts'
-import { sats } from '../../primitives/units.ts'
-import { lastFeeRate } from './last-fee-rate.ts'
+import { type ReleaseWaits, releaseWaits } from './release-waits.ts'
 
 export interface ReleaseReports {
   /** Newest first. With a script, those among the newest `SEARCHED_MAX` that pay it. */
@@ -30,8 +18,8 @@ export interface ReleaseReports {
   release(id: number | OutPoint): ReleaseView | undefined
   /** Releases that a block queued, batched or paid. Called once for each block, in order. */
   changedIn(block: Block): readonly ReleaseView[]
-  /** Fee of a batch with one such release alone: the most that it pays at the present rate. */
-  estimateFee(l1Script: Uint8Array): bigint
+  /** The most that such a release pays, until two more blocks have brought L1 headers. */
+  quoteFee(l1Script: Uint8Array): bigint
 }
 
 export interface ReleaseReportParts {
@@ -47,15 +35,8 @@ type BatchStatus = Exclude<ReleaseView['status'], 'queued' | 'paid'>
 
 /** What is the same for all releases of one answer. */
 interface Answer {
-  readonly feeRate: number
-  readonly available: () => Available
+  readonly waits: ReleaseWaits
   readonly batchOf: (id: number) => Batch | undefined
-}
-
-/** Free reserves, satoshis: all of them, and the largest coins that one batch can spend together. */
-interface Available {
-  readonly total: bigint
-  readonly inOneBatch: bigint
 }
 
 export function createReleaseReports(parts: ReleaseReportParts): ReleaseReports {
@@ -155,13 +136,9 @@ class Reports implements ReleaseReports {
   #answer(): Answer {
     const view = this.#view
     const batches = new Map<number, Batch | undefined>()
-    let available: Available | undefined
+    const { chain } = this.#parts.node
     return {
-      feeRate: lastFeeRate(this.#parts.node.chain),
-      available() {
-        available ??= availableReserves(view)
-        return available
-      },
+      waits: releaseWaits(chain.params, chain.state()),
       batchOf(id) {
         if (!batches.has(id)) batches.set(id, findBatch(view, id))
         return batches.get(id)
@@ -173,7 +150,6 @@ class Reports implements ReleaseReports {
     const { stage } = release
     const { params } = this.#parts.node.chain
     const batch = stage.kind === 'queued' ? undefined : answer.batchOf(stage.batchId)
-    const fee = stage.kind === 'queued' ? undefined : stage.fee
     const progress = batch === undefined ? undefined : this.#progressOf(batch)
     return {
       id: release.id,
@@ -184,10 +160,10 @@ class Reports implements ReleaseReports {
       l1Address: this.#parts.l1Address(release.l1Script),
       l1Script: bytesToHex(release.l1Script),
       status: stage.kind === 'batched' ? (progress?.status ?? 'batched') : stage.kind,
-      reason: this.#reasonOf(release, progress?.status, answer),
-      feeSats: fee === undefined ? null : Number(fee),
-      netSats: fee === undefined ? null : Number(release.value - fee),
-      l1Txid: batch === undefined ? null : transactionId(batch.transaction),
+      ...waitOf(release, progress?.status, answer.waits),
+      feeSats: Number(release.fee),
+      netSats: Number(netValue(release)),
+      ...l1TxidsOf(batch),
       confirmations: progress?.confirmations ?? 0,
       requiredConfirmations: params.peg.l1Depth + 1,
     }
@@ -195,8 +171,8 @@ class Reports implements ReleaseReports {
 
   #progressOf(batch: Batch): { status: BatchStatus; confirmations: number } {
     const { params } = this.#parts.node.chain
-    if (batch.status === 'confirmed') {
-      const buried = getPegBooks(this.#view).l1Height - batch.l1Height
+    if (batch.status.kind === 'confirmed') {
+      const buried = getPegBooks(this.#view).l1Height - batch.status.l1Height
       return { status: 'confirming', confirmations: params.peg.l1Depth + 1 + Math.max(0, buried) }
     }
     const progress = this.#parts.member?.batchProgress(batch)
@@ -208,51 +184,25 @@ class Reports implements ReleaseReports {
     return { status: progress.isSigned ? 'signed' : 'batched', confirmations: 0 }
   }
 
-  #reasonOf(release: Release, status: BatchStatus | undefined, answer: Answer): string | null {
-    if (release.stage.kind === 'queued') {
-      const { total, inOneBatch } = answer.available()
-      if (total < release.value) return 'waiting for reserves that are in other batches'
-      if (inOneBatch < release.value) {
-        return `waiting for larger reserve coins: one batch can spend ${BATCH_INPUTS_MAX} of them`
-      }
-      const fee = this.#feeAt(release.l1Script, answer.feeRate)
-      if (release.value - fee < dustLimit(release.l1Script)) {
-        return 'waiting for a lower L1 fee rate'
-      }
-      return 'waiting for the next batch'
-    }
-    if (status === 'batched') return 'waiting for the members to sign'
-    return status === 'broadcast' ? 'waiting for an L1 block' : null
-  }
-
-  estimateFee(l1Script: Uint8Array): bigint {
-    return this.#feeAt(l1Script, lastFeeRate(this.#parts.node.chain))
-  }
-
-  #feeAt(l1Script: Uint8Array, feeRate: number): bigint {
+  quoteFee(l1Script: Uint8Array): bigint {
     const { params } = this.#parts.node.chain
-    const epoch = activeKeyEpoch(this.#view)
-    const script =
-      epoch === undefined ? new Uint8Array(34) : depositScriptOf(params, epoch, CHANGE_RECIPIENT)
-    const coin = { outPoint: { txid: toTxid('00'.repeat(32)), vout: 0 } }
-    const payment = { value: sats(0), script: l1Script }
-    const draft = buildBatchTransaction([coin], [payment], { value: sats(0), script })
-    return feeAtRate(signedVsize(draft), feeRate)
+    return releaseFee(params, quotedFeeRate(getPegBooks(this.#view)), l1Script)
   }
 }
 
-function availableReserves(view: StateView): Available {
-  const free = [...reserveCoins(view)].filter((coin) => coin.batchId === undefined)
-  let total = 0n
-  let inOneBatch = 0n
-  for (const [place, { value }] of free.toSorted(largestFirst).entries()) {
-    total += value
-    if (place < BATCH_INPUTS_MAX) inOneBatch += value
-  }
-  return { total, inOneBatch }
+function waitOf(
+  release: Release,
+  status: BatchStatus | undefined,
+  waits: ReleaseWaits,
+): Pick<ReleaseView, 'reason' | 'wait'> {
+  if (release.stage.kind === 'queued') return waits.of(release)
+  if (status === 'batched') return { reason: 'waiting for the members to sign', wait: null }
+  return { reason: status === 'broadcast' ? 'waiting for an L1 block' : null, wait: null }
 }
 
-function largestFirst(a: ReserveCoin, b: ReserveCoin): number {
-  if (a.value === b.value) return 0
-  return a.value > b.value ? -1 : 1
+function l1TxidsOf(batch: Batch | undefined): Pick<ReleaseView, 'l1Txid' | 'replacedL1Txids'> {
+  if (batch === undefined) return { l1Txid: null, replacedL1Txids: [] }
+  const l1Txid = transactionId(settledVersion(batch).transaction)
+  const txids = batch.versions.map(({ transaction }) => transactionId(transaction))
+  return { l1Txid, replacedL1Txids: txids.filter((txid) => txid !== l1Txid) }
 }

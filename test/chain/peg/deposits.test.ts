@@ -142,7 +142,6 @@ describe('deposits', () => {
   })
 
   it.each([
-    ['change', CHANGE_RECIPIENT],
     ['P2PKH', p2pkhScript(new Uint8Array(20))],
     ['an anchor', P2A_SCRIPT],
     ['OP_RETURN', Uint8Array.of(0x6a)],
@@ -273,5 +272,30 @@ describe('the mint transaction', () => {
       codeWith([{ ...mint, inputs: mint.inputs.map((input) => ({ ...input, witness })) }]),
     ).toBe('bad-mint')
     expect(codeWith([mint, mint])).toBe('bad-txns-inputs-missingorspent')
+  })
+
+  it('of gifts add to the fee reserve and mint nothing, alone or among others', () => {
+    const peg = new Peg()
+    const [gift, both] = peg.pay(
+      [paying(CHANGE_RECIPIENT, 20_000)],
+      [paying(alice, 30_000), paying(CHANGE_RECIPIENT, 40_000)],
+    )
+    const empty = new Uint8Array()
+    const alone = peg.chain.extend({
+      l1Section: peg.section(peg.prove(gift, claimOf(0, empty))),
+    })
+    expect(alone.transactions).toHaveLength(1)
+    expect(getPegBooks(peg.chain.state.view).totals).toMatchObject({
+      supply: 0n,
+      feeReserve: 20_000n,
+      reserves: 20_000n,
+    })
+    expect(peg.codeOf(peg.prove(gift, claimOf(0, empty)))).toBe('deposit-already-minted')
+    const block = peg.chain.extend({
+      l1Section: peg.section(peg.prove(both, claimOf(0), claimOf(1, empty))),
+    })
+    expect(block.transactions[1]?.outputs).toEqual([{ value: 30_000n, script: alice }])
+    const { totals } = getPegBooks(peg.chain.state.view)
+    expect(totals).toMatchObject({ supply: 30_000n, feeReserve: 60_000n, reserves: 90_000n })
   })
 })

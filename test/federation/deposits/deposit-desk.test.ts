@@ -35,6 +35,7 @@ async function deskOf(world: PegWorld): Promise<DeskWorld> {
     startHeight: 0,
     clock,
     log,
+    isOwn: () => false,
     onSeen: (deposit) => desk.tellOthers(deposit),
   })
   const desk: DepositDesk = createDepositDesk({

@@ -31,6 +31,7 @@ function watcherOf(world: PegWorld, book: DepositBook, reported: SeenDeposit[]):
     startHeight: 0,
     clock,
     log,
+    isOwn: () => false,
     onSeen: (deposit) => reported.push(deposit),
   })
 }
@@ -70,6 +71,7 @@ describe('scanning a block', () => {
       [anL1Payment('other', [{ value: sats(9), script: WALLET_SCRIPT }]), paying],
       77,
       new Map([[bytesToHex(to.script), to]]),
+      () => false,
     )
     expect(found.map(({ outPoint, value }) => [outPoint.vout, Number(value)])).toEqual([
       [0, 5_000],

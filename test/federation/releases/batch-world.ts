@@ -4,10 +4,12 @@ import { findL1TransactionProof } from '../../../federation/l1/proofs.ts'
 import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
 import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
 import type { Block } from '../../../src/chain/block.ts'
+import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
 import { type Batch, findBatch, openBatches } from '../../../src/chain/peg/batches.ts'
 import type { Txid } from '../../../src/primitives/hashes.ts'
 import { sats } from '../../../src/primitives/units.ts'
 import { aUser, spend, TestChain, type User } from '../../support/chain-world.ts'
+import { WALLET_SCRIPT } from '../l1/taproot-spender.ts'
 import { PegWorld } from '../peg-world.ts'
 
 export const TARGET: Uint8Array = p2wpkhScript(new Uint8Array(20).fill(0x11))
@@ -66,6 +68,17 @@ export class BatchWorld extends PegWorld {
     const claims = [{ vout: 0, keyEpoch: 0, recipient: user.script }]
     const minting = this.extendWith({ deposits: [{ ...proof, l1Height: height, claims }] })
     return transactionId(minting.transactions[1]!)
+  }
+
+  /** L1 goes on without the batch, at a higher rate: another version. */
+  async replace(batch: Batch): Promise<void> {
+    const { bumpAfterL1Blocks, l1Depth } = this.params.peg
+    for (let count = 0; count < bumpAfterL1Blocks + l1Depth; count++) {
+      await this.l1Chain.mineExactly(WALLET_SCRIPT, [])
+    }
+    const headers = this.headers()
+    this.chain.extend({ feeRate: 2_000, l1Section: { ...EMPTY_L1_SECTION, headers } })
+    if (this.batch(batch.id).versions.length < 2) throw new TypeError('not replaced')
   }
 
   openBatches(): Batch[] {

@@ -9,6 +9,7 @@ import {
   type SignedBatches,
 } from '../../../federation/releases/signed-batches.ts'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
+import { currentVersion } from '../../../src/chain/peg/batches.ts'
 import { signSchnorr } from '../../../src/primitives/secp256k1.ts'
 import type { AppendLog } from '../../../src/runtime/runtime.ts'
 import { MemoryDisk, openMemoryStore } from '../../../src/storage/memory-store.ts'
@@ -125,7 +126,7 @@ describe('the release signer', () => {
     await net.run(() => net.isSignedBy([0, 1, 2, 3]))
     const [batch] = net.world.openBatches()
     const transaction = net.nodes.get(2)!.signed.find(batch!)!
-    expect(transactionId(transaction)).toBe(transactionId(batch!.transaction))
+    expect(transactionId(transaction)).toBe(transactionId(currentVersion(batch!).transaction))
     net.world.send(transaction)
     const [hash] = await net.world.mine(4)
     await net.world.confirm(transaction, hash!)
@@ -202,6 +203,25 @@ describe('the release signer', () => {
     const again = net.nodes.get(0)!.signed.find(batch!)!
     expect(again.inputs).toEqual(first.inputs)
     expect(transactionId(net.nodes.get(1)!.signed.find(batch!)!)).toBe(transactionId(first))
+  })
+
+  it('signs the current version of a replaced batch, and L1 takes it in the place of the first', async () => {
+    const net = await netOf(1)
+    await net.update()
+    await net.run(() => net.isSignedBy([0, 1, 2, 3]))
+    const [batch] = net.world.openBatches()
+    const first = net.nodes.get(0)!.signed.find(batch!)!
+    net.world.send(first)
+    await net.world.replace(batch!)
+    const [replaced] = net.world.openBatches()
+    expect(replaced?.versions).toHaveLength(2)
+    expect(net.nodes.get(0)!.signed.find(replaced!)).toBeUndefined()
+    await net.update()
+    await net.run(() => net.isSignedBy([0, 1, 2, 3]))
+    const second = net.nodes.get(0)!.signed.find(replaced!)!
+    net.world.send(second)
+    const pool = net.world.l1Chain.mempool.entries().map(({ transaction }) => transaction)
+    expect(pool.map(transactionId)).toEqual([transactionId(second)])
   })
 
   it('retires a batch when the chain has it confirmed', async () => {
