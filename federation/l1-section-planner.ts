@@ -91,6 +91,12 @@ export interface L1SectionPlanner {
   committed(block: Block): void
 }
 
+/** Held-back releases and stuck batches wait for L1 to go on, whatever it holds. */
+function waitsForL1(view: StateView): boolean {
+  const { pendingReleases, inFlightFees } = getPegBooks(view).totals
+  return pendingReleases > 0n || inFlightFees > 0n
+}
+
 /** Last L1 height that this member may propose: one deeper than validators demand. */
 function proposableHeight(params: ChainParams, l1TipHeight: number): number {
   return l1TipHeight - params.peg.l1Depth
@@ -217,7 +223,8 @@ class Planner implements L1SectionPlanner {
     const deposits = isClosed ? [] : await this.#planDeposits(known, place, room, blockAt)
     return {
       section: { ...frame, deposits },
-      waitsForHeaders: l1Height < until && this.#hasMoreBelow(view, l1TipHeight),
+      waitsForHeaders:
+        waitsForL1(view) || (l1Height < until && this.#hasMoreBelow(view, l1TipHeight)),
     }
   }
 

@@ -142,6 +142,11 @@ function checkPeg(peg: Genesis['peg']): void {
 
 function checkUpkeep(peg: Genesis['peg']): void {
   refuse(peg.reserveCoinsMax <= peg.reserveCoinsMin, 'peg.reserveCoinsMax: not above the minimum')
+  // A batch of which L1 has the transaction is not proved earlier than that.
+  refuse(
+    peg.bumpAfterL1Blocks < peg.l1Depth + 2,
+    'peg.bumpAfterL1Blocks: batches would be replaced before they can be proved',
+  )
   refuse(peg.upkeepFeeRateMax < peg.feeRateFloor, 'peg.upkeepFeeRateMax: below feeRateFloor')
   // Half the way is left to a federation that finds that its coins do not move.
   refuse(

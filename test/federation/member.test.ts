@@ -136,6 +136,10 @@ describe('four members', () => {
     await federation.run(() => isFrozen(world.chain.state.view))
     await federation.pass(200)
     expect(isSigned()).toBe(false)
+    // What is owed waits for L1, so an idle chain follows it without a heartbeat.
+    const { l1Height } = getPegBooks(world.chain.state.view)
+    await world.mine(2)
+    await federation.run(() => getPegBooks(world.chain.state.view).l1Height === l1Height + 2)
     federation.freezeVotes.push(...votes(2, false))
     await federation.run(isSigned)
     await federation.run(() => federation.member(0).batchProgress(openBatch()).isBroadcast)
