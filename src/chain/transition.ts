@@ -4,7 +4,7 @@
  *
  *   1. the parent's coinbase outputs become coins
  *   2. evidence of double votes
- *   3. L1 headers, key epochs, release confirmations, deposits (L1 section)
+ *   3. L1 headers, member changes, key epochs, release confirmations, deposits (L1 section)
  *   4. the mint transaction, which must be the one that the deposits give
  *   5. the other transactions: inputs, scripts, burns
  *   6. batches that are due
@@ -27,6 +27,7 @@ import { type Sats, sats } from '../primitives/units.ts'
 import type { BlockScripts } from './block-scripts.ts'
 import { checkTransaction } from './check-transaction.ts'
 import type { Coin, CoinOrigin } from './coin.ts'
+import { connectMemberChange } from './connect-member-change.ts'
 import { type SpendContext, spendCoins } from './connect-transaction.ts'
 import { connectEvidence } from './evidence.ts'
 import type { PegTotals } from './extension.ts'
@@ -129,6 +130,10 @@ function connectL1Section(
 ): Result<L1Outcome, Rejection> {
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
+  for (const change of section.memberChanges) {
+    const connected = connectMemberChange(overlay, params, change, height)
+    if (!connected.ok) return connected
+  }
   for (const announcement of section.keyEpochs) {
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected

@@ -19,8 +19,6 @@ export interface PegBooks {
   readonly l1Hash: BlockHash
   readonly nextReleaseId: number
   readonly nextBatchId: number
-  /** Number of key epochs announced so far; the last one receives deposits and change. */
-  readonly keyEpochCount: number
 }
 
 const KEY = NAMESPACE.pegBooks
@@ -41,7 +39,6 @@ export function getPegBooks(view: StateView): PegBooks {
     l1Hash: readBlockHash(reader),
     nextReleaseId: reader.u32(),
     nextBatchId: reader.u32(),
-    keyEpochCount: reader.u32(),
   }))
 }
 
@@ -50,7 +47,7 @@ export function putPegBooks(overlay: StateOverlay, books: PegBooks): void {
     writeTotals(writer, books.totals)
     writer.u32(books.l1Height)
     writeReversed(writer, books.l1Hash)
-    writer.u32(books.nextReleaseId).u32(books.nextBatchId).u32(books.keyEpochCount)
+    writer.u32(books.nextReleaseId).u32(books.nextBatchId)
   })
   overlay.put(KEY, bytes)
 }

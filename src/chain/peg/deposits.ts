@@ -19,7 +19,7 @@ import type { DepositClaim, DepositProof, L1Section } from '../l1-section.ts'
 import { type ChainParams, L1_COINBASE_MATURITY, MAX_DEPOSITS_PER_BLOCK } from '../params.ts'
 import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '../state.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
-import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
+import { depositScriptOf, findDepositEpoch } from './key-epochs.ts'
 import { checkL1Proof } from './l1-proof.ts'
 import { putFederationScript, putReserve } from './reserves.ts'
 
@@ -119,7 +119,7 @@ function checkClaim(
   // A spendable output here is never worth nothing.
   if (output.value === 0n) return reject('deposit-of-nothing')
   if (!isRecipient(claim.recipient)) return reject('deposit-recipient')
-  const keyEpoch = findKeyEpoch(view, claim.keyEpoch)
+  const keyEpoch = findDepositEpoch(view, claim.keyEpoch)
   if (keyEpoch === undefined) return reject('deposit-key-epoch')
   const { position } = proof.merkle
   const onTop = getPegBooks(view).l1Height - proof.l1Height
