@@ -30,13 +30,14 @@ import { type DepositBook, openDepositBook } from './deposits/deposit-book.ts'
 import { createDepositDesk, type DepositDesk } from './deposits/deposit-desk.ts'
 import { createDepositWatcher, type DepositWatcher } from './deposits/deposit-watcher.ts'
 import { createFeeRates, type FeeRates } from './fee-rates.ts'
-import type { KeyCeremony } from './key-ceremony.ts'
+import type { CeremonyProgress, KeyCeremonies } from './key-ceremonies.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { isL1Failure } from './l1-failure.ts'
 import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
-import type { MemberNetwork } from './member-network.ts'
+import { type MemberNetwork, networkOfEpoch } from './member-network.ts'
 import { bindMemberStore } from './member-store.ts'
+import type { MembershipPool } from './membership-pool.ts'
 import {
   type ConfirmationFinder,
   createConfirmationFinder,
@@ -62,7 +63,8 @@ export interface MemberParts {
   readonly isHalted: () => boolean
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
-  readonly ceremony: KeyCeremony
+  readonly keys: KeyCeremonies
+  readonly membership: Pick<MembershipPool, 'change' | 'announcement' | 'offer' | 'onChange'>
   readonly keyStore: KeyStore
 }
 
@@ -76,6 +78,8 @@ export interface Member extends PegSide {
   readonly desk: DepositDesk
   l1Health(): L1Health
   batchProgress(batch: Batch): BatchProgress
+  /** Key generations that this member takes part in. */
+  keyProgress(): readonly CeremonyProgress[]
   /** What an operator must know or do, besides the health of L1. */
   problems(): readonly string[]
   start(): Promise<void>
@@ -123,7 +127,8 @@ class RunningMember implements Member {
   /** Steps of the last pass that failed for reasons other than L1, by name. */
   readonly #faults = new Map<string, string>()
   readonly #background = new Set<Promise<unknown>>()
-  #signer: ReleaseSigner | undefined
+  /** By key epoch. */
+  readonly #signers = new Map<number, ReleaseSigner>()
   #working: Promise<void> | undefined
   #workAgain = false
   #cancelTick: CancelTimer | undefined
@@ -133,7 +138,7 @@ class RunningMember implements Member {
   constructor(parts: MemberParts, opened: Opened) {
     this.#parts = parts
     this.#opened = opened
-    const { params, l1, runtime, ceremony, state } = parts
+    const { params, l1, runtime, keys, membership, state } = parts
     const { clock } = runtime
     const log = runtime.log.child({ part: 'member' })
     const { book } = opened
@@ -143,7 +148,7 @@ class RunningMember implements Member {
     })
     this.#finder = createConfirmationFinder(l1)
     this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
-    const announcement = () => ceremony.announcement()
+    const announcement = () => keys.announcement() ?? membership.announcement()
     const finder = this.#finder
     this.#planner = createL1SectionPlanner({
       params,
@@ -151,6 +156,7 @@ class RunningMember implements Member {
       l1,
       book,
       finder,
+      memberChange: () => membership.change(),
       announcement,
       clock,
       log,
@@ -175,11 +181,12 @@ class RunningMember implements Member {
     })
     parts.network.onFrame((frame) => this.#receive(frame))
     this.#l1View.onChange(() => this.#l1Changed())
-    ceremony.onFinished(() => this.#work())
+    keys.onFinished(() => this.#keyMade())
+    membership.onChange(() => this.#work())
   }
 
   async start(): Promise<void> {
-    await this.#parts.ceremony.start()
+    await this.#parts.keys.start()
     this.#l1View.start()
     this.#tick()
   }
@@ -189,15 +196,15 @@ class RunningMember implements Member {
     this.#stopped = true
     this.#cancelTick?.()
     this.#cancelMore?.()
-    const { l1, ceremony, signingJournal, keyStore, store } = this.#parts
+    const { l1, keys, signingJournal, keyStore, store } = this.#parts
     // Calls under way reject, so that nobody waits for an L1 that does not answer.
     await l1.close()
     await this.#l1View.stop()
     await this.desk.stop()
-    await this.#signer?.stop()
+    await Promise.all([...this.#signers.values()].map((signer) => signer.stop()))
     await this.#working
     await Promise.allSettled(this.#background)
-    await ceremony.stop()
+    await keys.stop()
     await signingJournal.close()
     await keyStore.close()
     await store.close()
@@ -208,11 +215,10 @@ class RunningMember implements Member {
   }
 
   problems(): readonly string[] {
-    const { ceremony, state } = this.#parts
+    const { keys, state } = this.#parts
     const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
-    const keyProblem = ceremony.problem()
-    if (keyProblem !== undefined) problems.push(keyProblem)
-    problems.push(...(this.#signer?.problems() ?? []))
+    problems.push(...keys.problems())
+    for (const signer of this.#signers.values()) problems.push(...signer.problems())
     for (const batch of openBatches(state().view)) {
       const refusal = this.#opened.signed.refusal(batch)
       if (refusal !== undefined)
@@ -231,6 +237,10 @@ class RunningMember implements Member {
       isBroadcast: signed.isBroadcast(batch) || confirmedAt !== undefined,
       confirmations: confirmedAt === undefined ? 0 : Math.max(0, tip - confirmedAt + 1),
     }
+  }
+
+  keyProgress(): readonly CeremonyProgress[] {
+    return this.#parts.keys.progress()
   }
 
   // --- what the node asks -------------------------------------------------------------------
@@ -301,6 +311,13 @@ class RunningMember implements Member {
 
   // --- work ---------------------------------------------------------------------------------
 
+  /** Others may have to propose it: the new members need not be validators yet. */
+  #keyMade(): void {
+    const announcement = this.#parts.keys.announcement()
+    if (announcement !== undefined) this.#parts.membership.offer(announcement)
+    this.#work()
+  }
+
   #changed(): void {
     if (this.#stopped) return
     for (const handler of this.#handlers) handler()
@@ -313,8 +330,8 @@ class RunningMember implements Member {
 
   #tick(): void {
     if (this.#stopped) return
-    this.#parts.ceremony.tick()
-    this.#signer?.tick()
+    this.#parts.keys.tick()
+    for (const signer of this.#signers.values()) signer.tick()
     this.#work()
     this.#cancelTick = this.#parts.runtime.timers.after(TICK_MS, () => this.#tick())
   }
@@ -336,7 +353,7 @@ class RunningMember implements Member {
   }
 
   async #pass(): Promise<void> {
-    this.#openSigner()
+    this.#openSigners()
     const health = this.#l1View.health()
     if (health.state !== 'ok') return
     const { height, hash } = health
@@ -351,7 +368,7 @@ class RunningMember implements Member {
     await this.#step('planning', () => this.#planner.prepare({ height, hash }))
     this.#changed()
     await this.#step('fee rates', () => this.#feeRates.refresh())
-    await this.#step('signing', async () => this.#signer?.update())
+    await this.#step('signing', () => this.#updateSigners())
     await this.#step('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
   }
@@ -395,23 +412,31 @@ class RunningMember implements Member {
     void work.finally(() => this.#background.delete(work))
   }
 
-  #openSigner(): void {
-    const { ceremony, params, l1, network, runtime, sign } = this.#parts
-    const share = ceremony.share()
-    if (this.#signer !== undefined || share === undefined) return
-    this.#signer = createReleaseSigner({
-      params,
-      share,
-      view: () => this.#parts.state().view,
-      maySign: () => this.#maySign(),
-      l1,
-      network,
-      journal: this.#parts.signingJournal,
-      signed: this.#opened.signed,
-      runtime,
-      sign,
-      onSigned: () => this.#work(),
-    })
+  /** One for each key that this member has a share of; keys are retired, and still sign what is left. */
+  #openSigners(): void {
+    const { keys, params, l1, network, runtime, sign } = this.#parts
+    for (const { share, terms } of keys.shares()) {
+      if (this.#stopped || this.#signers.has(terms.epoch)) continue
+      const signer = createReleaseSigner({
+        params,
+        share,
+        members: terms.members,
+        view: () => this.#parts.state().view,
+        maySign: () => this.#maySign(),
+        l1,
+        network: networkOfEpoch(network, terms.members, share.member),
+        journal: this.#parts.signingJournal,
+        signed: this.#opened.signed,
+        runtime,
+        sign,
+        onSigned: () => this.#work(),
+      })
+      this.#signers.set(terms.epoch, signer)
+    }
+  }
+
+  async #updateSigners(): Promise<void> {
+    for (const signer of this.#signers.values()) await signer.update()
   }
 
   #maySign(): boolean {
@@ -423,9 +448,9 @@ class RunningMember implements Member {
   #receive(frame: Uint8Array): void {
     if (this.#stopped) return
     try {
-      const { protocol } = decodeEnvelope(frame)
-      if (protocol === 'signing') this.#signer?.receive(frame)
-      else this.#parts.ceremony.receive(frame)
+      const { protocol, epoch } = decodeEnvelope(frame)
+      if (protocol === 'signing') this.#signers.get(epoch)?.receive(frame)
+      else this.#parts.keys.receive(frame)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       this.#parts.runtime.log.debug({ error: error.message }, 'malformed federation frame')

@@ -8,10 +8,10 @@
  */
 
 import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import { getEpochBooks } from '../../src/chain/member-sets.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
-import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { extraHeadersFor, findClaimHeight, isRecipient } from '../../src/chain/peg/deposits.ts'
-import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
+import { depositScriptOf, findDepositEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
@@ -116,9 +116,9 @@ class Desk implements DepositDesk {
     }
     if (this.#stopped) return reject('not-synced', 'premature', 'this node is stopping')
     if (!isSynced()) return reject('not-synced', 'premature', 'this node is catching up')
-    const { keyEpochCount } = getPegBooks(view())
-    if (keyEpochCount === 0) return reject('peg-closed', 'premature', 'no key has been made yet')
-    const registration = this.#addressFor(keyEpochCount - 1, recipient)
+    const { key } = getEpochBooks(view())
+    if (key === undefined) return reject('peg-closed', 'premature', 'no key has been made yet')
+    const registration = this.#addressFor(key, recipient)
     if (registration === undefined) {
       return reject('busy', 'premature', 'too many new addresses at once; ask again in a minute')
     }
@@ -179,7 +179,7 @@ class Desk implements DepositDesk {
 
   #registrationFor(keyEpoch: number, recipient: Uint8Array): Registration | undefined {
     const { params, view } = this.#parts
-    const epoch = findKeyEpoch(view(), keyEpoch)
+    const epoch = findDepositEpoch(view(), keyEpoch)
     if (epoch === undefined) return undefined
     return { keyEpoch, recipient, script: depositScriptOf(params, epoch, recipient) }
   }
@@ -212,7 +212,7 @@ class Desk implements DepositDesk {
   async #claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>> {
     const { watcher, view } = this.#parts
     const candidates: Registration[] = []
-    for (let epoch = 0; epoch < getPegBooks(view()).keyEpochCount; epoch++) {
+    for (let epoch = 0; epoch < getEpochBooks(view()).next; epoch++) {
       const registration = this.#registrationFor(epoch, recipient)
       if (registration !== undefined) candidates.push(registration)
     }

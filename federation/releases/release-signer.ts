@@ -1,5 +1,5 @@
 /**
- * Has batches signed: every open batch of this member's own final state becomes a task of the signing
+ * Has batches of one key epoch signed: every open one of this member's own final state becomes a task of the signing
  * sessions, after the member's own L1 has judged the transaction; what comes out signed is stored and
  * sent to L1. A frozen or halted member signs nothing.
  *
@@ -13,10 +13,11 @@ import { withSignatures } from '../../src/chain/peg/batch-transaction.ts'
 import { type Batch, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { assert } from '../../src/primitives/assert.ts'
+import type { XOnlyKey } from '../../src/primitives/hashes.ts'
 import type { AppendLog, Runtime } from '../../src/runtime/runtime.ts'
 import { type BitcoinL1, L1_ALREADY_THERE } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
-import type { MemberNetwork } from '../member-network.ts'
+import type { EpochNetwork } from '../member-network.ts'
 import type { KeyShare } from '../signing/frost.ts'
 import { type Authorisation, taskKey } from '../signing/roast-session.ts'
 import { DEFAULT_ROAST_TIMING } from '../signing/roast-signer.ts'
@@ -33,11 +34,13 @@ import type { SignedBatches } from './signed-batches.ts'
 export interface ReleaseSignerParts {
   readonly params: ChainParams
   readonly share: KeyShare
+  /** Of the share's key epoch, in order. */
+  readonly members: readonly XOnlyKey[]
   readonly view: () => StateView
   /** False while this node is halted, catching up or frozen: then it authorises nothing. */
   readonly maySign: () => boolean
   readonly l1: BitcoinL1
-  readonly network: Pick<MemberNetwork, 'send' | 'broadcast'>
+  readonly network: EpochNetwork
   /** Shares leave only after their record is in it. */
   readonly journal: AppendLog
   readonly signed: SignedBatches
@@ -97,11 +100,11 @@ class Signer implements ReleaseSigner {
 
   constructor(parts: ReleaseSignerParts) {
     this.#parts = parts
-    const { params, share, runtime, sign } = parts
+    const { params, share, members, runtime, sign } = parts
     this.#sessions = createSigningSessions(
       {
         chainId: params.chainId,
-        members: params.validators,
+        members,
         share,
         timing: { ...DEFAULT_ROAST_TIMING, rankDelayMs: RANK_DELAY_MS, resendMs: 1_000 },
       },

@@ -8,6 +8,7 @@ import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
 import type { Coin } from '../chain/coin.ts'
 import type { Offence } from '../chain/evidence.ts'
+import type { MemberChange } from '../chain/member-change.ts'
 import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
@@ -156,6 +157,8 @@ export interface NodeFacade {
   release(id: number | OutPoint): Promise<ReleaseView | undefined>
   reserves(): Promise<ReservesView>
   federation(): FederationView
+  /** A change of members with its approvals; accepted means: this node keeps and spreads it. */
+  submitMemberChange(change: MemberChange): Promise<Result<void, Rejection>>
   /** Newest first; with `before`, what is older than that. */
   evidence(filter: {
     readonly before?: Offence

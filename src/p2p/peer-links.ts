@@ -27,6 +27,8 @@ const GOSSIP_RATES: Readonly<Record<Topic, Rate>> = {
   // Those of a hundred validators, forwarded by one neighbour.
   votes: { burst: 4_000, perSecond: 1_000 },
   federation: { burst: 200, perSecond: 20 },
+  // A person decides about each.
+  members: { burst: 20, perSecond: 1 },
 }
 
 export interface PeerLink {
@@ -94,6 +96,7 @@ export class PeerLinks {
         blocks: bucket(GOSSIP_RATES.blocks),
         votes: bucket(GOSSIP_RATES.votes),
         federation: bucket(GOSSIP_RATES.federation),
+        members: bucket(GOSSIP_RATES.members),
       },
       answers: sibling?.answers ?? bucket(this.#limits.answers),
       useful: 0,

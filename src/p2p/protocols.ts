@@ -15,6 +15,7 @@ export const TOPICS: readonly Topic[] = [
   'blocks',
   'votes',
   'federation',
+  'members',
 ]
 
 export interface ProtocolNames {
@@ -41,6 +42,7 @@ export function protocolNames(chainId: Hash32): ProtocolNames {
       blocks: topic('blocks'),
       votes: topic('votes'),
       federation: topic('federation'),
+      members: topic('members'),
     },
   }
 }
