@@ -66,7 +66,8 @@ async function confirm({ world, honest }: Scene): Promise<void> {
   )
 }
 
-const convictions = (seat: Seat): number => seat.node.chain.offencesOf(HOSTILE)
+const convictions = (seat: Seat): number =>
+  seat.node.chain.offencesOf(validatorIdentity(HOSTILE).publicKey)
 
 async function untilConvicted({ world }: Scene, seats: readonly Seat[], count = 1): Promise<void> {
   await world.time.until(

@@ -7,7 +7,7 @@ import { type OutPoint, type Transaction, transactionId } from '../../src/bitcoi
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
+import { activeKeyEpoch, depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { type Statement, type Vote, voteDigest } from '../../src/consensus/votes.ts'
 import { type Node, openNode } from '../../src/node/node.ts'
@@ -31,7 +31,6 @@ const alice = aUser('alice')
 export function validatorIdentity(index: number): ValidatorIdentity {
   const secret = secretOf(`validator ${index}`)
   return {
-    index,
     publicKey: xOnlyPublicKey(secret),
     sign: (digest) => signSchnorr(digest, secret, AUX),
   }
@@ -223,7 +222,8 @@ export function fundingPeg(params: ChainParams): PegSide {
   l1.mine([deposit])
   const section = (view: StateView): L1Section => {
     const books = getPegBooks(view)
-    if (books.keyEpochCount === 0) return { ...EMPTY_L1_SECTION, keyEpochs: [announcement] }
+    if (activeKeyEpoch(view) === undefined)
+      return { ...EMPTY_L1_SECTION, keyEpochs: [announcement] }
     if (books.l1Height > 0) return EMPTY_L1_SECTION
     const claims = outputs.map((_, vout) => ({ vout, keyEpoch: 0, recipient: alice.script }))
     return {

@@ -67,7 +67,10 @@ export function connectKeyEpoch(
 ): Result<void, Rejection> {
   const { epoch } = announcement
   const set = awaitedSet(overlay, epoch)
-  if (set === undefined) return reject('key-epoch-unexpected')
+  // What its members agreed on stood in the chain before.
+  if (set === undefined || (set.epoch !== 0 && set.approvedHeight >= height)) {
+    return reject('key-epoch-unexpected')
+  }
   if (announcement.threshold !== set.threshold) return reject('key-epoch-threshold')
   const context = { chainId: params.chainId, epoch, members: set.keys }
   if (!verifyKeyEpochAnnouncement(announcement, context)) return reject('key-epoch-unproved')

@@ -4,7 +4,8 @@
  */
 
 import type { NodeFacade, ProofOfBlock } from '../../api/ports.ts'
-import { buildCoinProof, buildSupplyProof } from '../../chain/build-proof.ts'
+import { buildCoinProof, buildSupplyProof, type ProvenBlock } from '../../chain/build-proof.ts'
+import { endsEpoch } from '../../chain/handover.ts'
 import { decodeCertificate } from '../../consensus/certificate.ts'
 import type { ChainService } from '../../node/chain-service.ts'
 import { ok, type Rejection, type Result, reject } from '../../primitives/result.ts'
@@ -18,7 +19,7 @@ export function createChainProofs(
 ): Pick<NodeFacade, 'supplyProof' | 'coinProof'> {
   /** Runs `build` while memory and disk stand at one block; it must not wait for anything. */
   async function atTip(
-    build: (stored: StoredBlock) => Uint8Array,
+    build: (proven: ProvenBlock) => Uint8Array,
   ): Promise<Result<ProofOfBlock, Rejection>> {
     for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
       await chain.settled()
@@ -26,17 +27,20 @@ export function createChainProofs(
       const stored = chain.database.findBlock(hash)
       if (stored === undefined || chain.database.tip()?.hash !== hash) continue
       if (stored.height === 0) break
-      return ok({ height: stored.height, blockHash: hash, proof: build(stored) })
+      return ok({ height: stored.height, blockHash: hash, proof: build(provenBlock(stored)) })
     }
     return reject('proof-unavailable', 'premature', 'no certified block is on the disk yet')
   }
 
+  /** The tip's own handover, if it is one, is about the next height. */
+  function provenBlock({ block, certificate }: StoredBlock): ProvenBlock {
+    const all = chain.database.handovers.all()
+    const handovers = endsEpoch(block) ? all.slice(0, -1) : all
+    return { block, certificate: decodeCertificate(certificate), handovers }
+  }
+
   return {
-    supplyProof: () =>
-      atTip(({ block, certificate }) => buildSupplyProof(block, decodeCertificate(certificate))),
-    coinProof: (outPoint) =>
-      atTip(({ block, certificate }) =>
-        buildCoinProof(block, decodeCertificate(certificate), chain.state(), outPoint),
-      ),
+    supplyProof: () => atTip(buildSupplyProof),
+    coinProof: (outPoint) => atTip((proven) => buildCoinProof(proven, chain.state(), outPoint)),
   }
 }
