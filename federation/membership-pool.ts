@@ -18,10 +18,10 @@ import type { ChainParams } from '../src/chain/params.ts'
 import {
   type KeyEpochAnnouncement,
   readKeyEpochAnnouncement,
+  verifyKeyEpochAnnouncement,
   writeKeyEpochAnnouncement,
 } from '../src/chain/peg/key-epoch-announcement.ts'
-import { connectKeyEpoch } from '../src/chain/peg/key-epochs.ts'
-import { StateOverlay, type StateView } from '../src/chain/state.ts'
+import type { StateView } from '../src/chain/state.ts'
 import { bytesToHex } from '../src/primitives/bytes.ts'
 import { DecodeError, decodeAll, encodeWith } from '../src/primitives/codec.ts'
 import { ok, type Rejection, type Result, reject } from '../src/primitives/result.ts'
@@ -249,9 +249,10 @@ class Pool implements MembershipPool {
   #isGood(news: News): boolean {
     const { view, params } = this.#parts
     if (news.kind === 'change') return checkMemberChangeOn(view(), params, news.change).ok
-    const { epoch } = news.announcement
-    if (!wantedKeyTerms(view()).some((terms) => terms.epoch === epoch)) return false
-    return connectKeyEpoch(new StateOverlay(view()), params, news.announcement, 0).ok
+    const { announcement } = news
+    const terms = wantedKeyTerms(view()).find(({ epoch }) => epoch === announcement.epoch)
+    if (terms === undefined || announcement.threshold !== terms.threshold) return false
+    return verifyKeyEpochAnnouncement(announcement, { chainId: params.chainId, ...terms })
   }
 
   #sayAgain(): void {

@@ -5,6 +5,7 @@ import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { findBatch } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
+import { activeKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { findRelease } from '../../src/chain/peg/releases.ts'
 import { toHash32 } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -23,7 +24,7 @@ afterEach(async () => {
 
 async function withKey(): Promise<MemberFederation> {
   federation = await MemberFederation.start()
-  await federation.run(() => getPegBooks(federation.world.chain.state.view).keyEpochCount === 1)
+  await federation.run(() => activeKeyEpoch(federation.world.chain.state.view) !== undefined)
   return federation
 }
 

@@ -34,6 +34,7 @@ import {
 import { type Block, blockWeight, encodeBitcoinBlock } from '../../src/chain/block.ts'
 import { buildCoinbase } from '../../src/chain/coinbase.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
+import type { MemberChange } from '../../src/chain/member-change.ts'
 import { BLOCK_BITS, BLOCK_VERSION } from '../../src/chain/params.ts'
 import { assembleCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
 import type { AdmissionContext } from '../../src/mempool/describe-entry.ts'
@@ -102,6 +103,7 @@ export class ChainFixture {
   /** What `submitTransaction` answers; its txid unless told. */
   verdict: Result<Txid, Rejection> | undefined
   readonly submitted: Transaction[] = []
+  readonly memberChanges: MemberChange[] = []
   /** A real one, for packages and dry runs; it knows no coins unless `admission` gives them. */
   readonly pool = createMempool()
   admission: AdmissionContext = {

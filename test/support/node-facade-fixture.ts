@@ -106,7 +106,20 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       ],
       batches: [],
     }),
-    federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
+    federation: () => ({
+      epoch: 0,
+      setHash: 'e0'.repeat(32),
+      nextEpoch: 1,
+      threshold: 3,
+      members: [],
+      pending: null,
+      waitingChange: null,
+      keyEpochs: [],
+    }),
+    submitMemberChange: async (change) => {
+      fixture.memberChanges.push(change)
+      return ok(undefined)
+    },
     evidence: async ({ before, limit }) =>
       fixture.evidence
         .filter(({ height, validator: signer }) => {

@@ -59,6 +59,7 @@ class SignerNet {
     const signer = createReleaseSigner({
       params,
       share: memberShare(member, this.world),
+      members: params.validators,
       view: () => chain.state.view,
       maySign: () => this.maySign(member),
       l1,
