@@ -9,7 +9,6 @@
  */
 
 import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
-import { transactionId } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import { connectMemberChange } from '../src/chain/connect-member-change.ts'
@@ -75,7 +74,7 @@ export interface PlannerParts {
   readonly state: () => ChainState
   readonly l1: BitcoinL1
   readonly book: Pick<DepositBook, 'waiting' | 'revision'>
-  readonly finder: Pick<ConfirmationFinder, 'heightOf' | 'revision'>
+  readonly finder: Pick<ConfirmationFinder, 'find' | 'revision'>
   /** A change of members that was approved and that the chain does not know yet. */
   readonly memberChange: () => MemberChange | undefined
   /** A finished key generation that the chain does not know yet. */
@@ -259,8 +258,8 @@ class Planner implements L1SectionPlanner {
   #hasMoreBelow(view: StateView, until: number): boolean {
     const { params, book, finder } = this.#parts
     for (const batch of openBatches(view)) {
-      const height = finder.heightOf(transactionId(batch.transaction))
-      if (height !== undefined && height <= until) return true
+      const found = finder.find(batch)
+      if (found !== undefined && found.l1Height <= until) return true
     }
     return matureGroups(view, params, book.waiting.values(), until).length > 0
   }
@@ -342,10 +341,9 @@ class Planner implements L1SectionPlanner {
     const proofs: L1TransactionProof[] = []
     for (const batch of openBatches(known)) {
       if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
-      const txid = transactionId(batch.transaction)
-      const height = this.#parts.finder.heightOf(txid)
-      if (height === undefined || height > l1Height) continue
-      const proof = await this.#prove(known, txid, height, blockAt)
+      const found = this.#parts.finder.find(batch)
+      if (found === undefined || found.l1Height > l1Height) continue
+      const proof = await this.#prove(known, found.txid, found.l1Height, blockAt)
       if (proof !== undefined) proofs.push(proof)
     }
     return proofs
@@ -438,7 +436,7 @@ function checkSection(
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
-  const confirmed = connectConfirmations(overlay, section.confirmations)
+  const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(overlay, params, section, height)
   return deposits.ok ? ok(undefined) : deposits

@@ -229,7 +229,7 @@ class RunningMember implements Member {
 
   batchProgress(batch: Batch): BatchProgress {
     const { signed } = this.#opened
-    const confirmedAt = this.#finder.heightOf(transactionId(batch.transaction))
+    const confirmedAt = this.#finder.find(batch)?.l1Height
     const health = this.#l1View.health()
     const tip = health.state === 'ok' ? health.height : 0
     return {

@@ -36,6 +36,12 @@ export function devnetGenesis(options: DevnetGenesisOptions): Genesis {
       batchIntervalMs: 1_000,
       batchReleasesMax: 100,
       openBatchesMax: 4,
+      bumpAfterL1Blocks: 6,
+      reserveCoinsMin: 4,
+      splitCoinMinSats: 10_000_000,
+      reserveCoinsMax: 64,
+      upkeepFeeRateMax: 10_000,
+      refreshAfterL1Blocks: 2_160,
       recovery: {
         delayBlocks: 4_320,
         threshold: Math.floor(options.recoveryKeys.length / 2) + 1,

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { decodeHeader, verifyProofOfWork } from '../src/bitcoin/header.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { RETARGET_INTERVAL } from '../src/chain/peg/l1-headers.ts'
+import { releaseFee } from '../src/chain/peg/release-fees.ts'
 import { hexToBytes, utf8 } from '../src/primitives/bytes.ts'
 import { type Hash32, hash32FromBytes, toXOnlyKey } from '../src/primitives/hashes.ts'
 import { isXOnlyKey } from '../src/primitives/secp256k1.ts'
@@ -50,6 +51,12 @@ const genesisSchema = z.strictObject({
     batchIntervalMs: z.number().int().min(0).max(86_400_000),
     batchReleasesMax: z.number().int().min(1).max(500),
     openBatchesMax: z.number().int().min(1).max(16),
+    bumpAfterL1Blocks: z.number().int().min(1).max(2016),
+    reserveCoinsMin: z.number().int().min(1).max(1000),
+    splitCoinMinSats: amount.min(10_000),
+    reserveCoinsMax: z.number().int().min(2).max(10_000),
+    upkeepFeeRateMax: z.number().int().min(1000).max(10_000_000),
+    refreshAfterL1Blocks: z.number().int().min(1).max(65_535),
     recovery: z.strictObject({
       delayBlocks: z.number().int().min(1).max(65_535),
       threshold: z.number().int().min(1).max(16),
@@ -117,15 +124,29 @@ function checkPeg(peg: Genesis['peg']): void {
     'peg.recovery.delayBlocks: the recovery keys could take a deposit back before it is minted',
   )
   refuse(feeRateFloor > feeRateCeiling, 'peg.feeRateFloor: above feeRateCeiling')
-  const lowestFee = Math.ceil((SMALLEST_BATCH_VSIZE * feeRateFloor) / 1000)
   refuse(
-    peg.minReleaseSats < lowestFee + HIGHEST_DUST_SATS,
+    peg.minReleaseSats < lowestReleaseFee(feeRateFloor) + HIGHEST_DUST_SATS,
     'peg.minReleaseSats: not enough for the fee at feeRateFloor and an L1 output',
+  )
+  checkUpkeep(peg)
+}
+
+function checkUpkeep(peg: Genesis['peg']): void {
+  refuse(peg.reserveCoinsMax <= peg.reserveCoinsMin, 'peg.reserveCoinsMax: not above the minimum')
+  refuse(peg.upkeepFeeRateMax < peg.feeRateFloor, 'peg.upkeepFeeRateMax: below feeRateFloor')
+  // Half the way is left to a federation that finds that its coins do not move.
+  refuse(
+    peg.refreshAfterL1Blocks * 2 > peg.recovery.delayBlocks,
+    'peg.refreshAfterL1Blocks: more than half of recovery.delayBlocks',
   )
 }
 
-/** One input, one payment, change: 155 virtual bytes at most. */
-const SMALLEST_BATCH_VSIZE = 155
+/** What a release to the longest output pays at the lowest rate. */
+function lowestReleaseFee(feeRateFloor: number): number {
+  const longest = new Uint8Array(34)
+  return Number(releaseFee({ peg: { feeRateFloor } }, feeRateFloor, longest))
+}
+
 /** Of a P2PKH output. */
 const HIGHEST_DUST_SATS = 546
 
@@ -175,6 +196,12 @@ export function chainParams(genesis: Genesis): ChainParams {
       batchIntervalMs: peg.batchIntervalMs,
       batchReleasesMax: peg.batchReleasesMax,
       openBatchesMax: peg.openBatchesMax,
+      bumpAfterL1Blocks: peg.bumpAfterL1Blocks,
+      reserveCoinsMin: peg.reserveCoinsMin,
+      splitCoinMinSats: sats(peg.splitCoinMinSats),
+      reserveCoinsMax: peg.reserveCoinsMax,
+      upkeepFeeRateMax: peg.upkeepFeeRateMax,
+      refreshAfterL1Blocks: peg.refreshAfterL1Blocks,
       recovery: { ...peg.recovery, keys: peg.recovery.keys.map(toXOnlyKey) },
     },
   }

@@ -4,9 +4,9 @@
  */
 
 import { taprootSighash } from '../../src/bitcoin/sighash.ts'
-import { type TxOutput, transactionId } from '../../src/bitcoin/transaction.ts'
+import { type Transaction, type TxOutput, transactionId } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
-import type { Batch } from '../../src/chain/peg/batches.ts'
+import { type Batch, currentVersion } from '../../src/chain/peg/batches.ts'
 import { depositTweaks } from '../../src/chain/peg/deposit-address.ts'
 import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { findReserve, type ReserveCoin } from '../../src/chain/peg/reserves.ts'
@@ -26,38 +26,42 @@ import type { SigningTask } from '../signing/signing-messages.ts'
 
 const SIGHASH_DEFAULT = 0
 
-/** Names a batch's transaction in the signing protocol. */
+/** Names the transaction of a batch's current version in the signing protocol. */
 export function signingTaskOf(params: ChainParams, batch: Batch): SigningTask {
   const fields = encodeWith((writer) => {
     writer.bytes(hashToBytes(params.chainId)).u32be(batch.id)
-    writer.bytes(reversedToBytes(transactionId(batch.transaction)))
+    writer.bytes(reversedToBytes(transactionId(currentVersion(batch).transaction)))
   })
   const batchId: Hash32 = hash32FromBytes(taggedHash('causeway/batch', fields))
-  return { batchId, version: 0 }
+  return { batchId, version: batch.versions.length - 1 }
 }
 
-/** The inputs to sign, if all of them belong to `keyEpoch`; undefined when the batch is not open. */
+/** The inputs to sign, if the batch is open and its coins belong to `keyEpoch`. */
 export function authoriseBatch(
   view: StateView,
   params: ChainParams,
   batch: Batch,
   keyEpoch: number,
 ): Authorisation | undefined {
-  if (batch.status !== 'open') return undefined
-  const coins = batch.transaction.inputs.map((input) =>
+  if (batch.status.kind !== 'open' || batch.keyEpoch !== keyEpoch) return undefined
+  const { transaction } = currentVersion(batch)
+  const coins = transaction.inputs.map((input) =>
     present(findReserve(view, input.prevout), 'reserve coin of an open batch'),
   )
-  if (coins.some((coin) => coin.keyEpoch !== keyEpoch)) return undefined
+  assert(
+    coins.every((coin) => coin.keyEpoch === keyEpoch),
+    'coins of one batch belong to one key epoch',
+  )
   const spent: readonly TxOutput[] = coins
   return {
-    inputs: coins.map((coin, index) => signingInput(view, params, batch, coin, index, spent)),
+    inputs: coins.map((coin, index) => signingInput(view, params, transaction, coin, index, spent)),
   }
 }
 
 function signingInput(
   view: StateView,
   params: ChainParams,
-  batch: Batch,
+  transaction: Transaction,
   coin: ReserveCoin,
   index: number,
   spent: readonly TxOutput[],
@@ -68,7 +72,7 @@ function signingInput(
     equalBytes(coin.script, depositScriptOf(params, epoch, coin.recipient)),
     'a reserve coin pays another address',
   )
-  const sighash = taprootSighash(batch.transaction, index, spent, SIGHASH_DEFAULT)
+  const sighash = taprootSighash(transaction, index, spent, SIGHASH_DEFAULT)
   return {
     sighash: present(sighash, 'BIP341 digest'),
     tweak: depositTweaks({

@@ -1,7 +1,8 @@
 /**
  * Finds the L1 blocks that contain open batches' transactions, by reading blocks in order: it needs
- * no wallet, no transaction index, and no memory of having sent anything. Every batch has its own
- * place in the search, since one that opens later, or is heard of later, may have begun earlier.
+ * no wallet, no transaction index, and no memory of having sent anything. Any version of a batch may be
+ * the one that L1 takes. Every version has its own place in the search, since one that opens later, or
+ * is heard of later, may have begun earlier.
  */
 
 import { transactionId } from '../../src/bitcoin/transaction.ts'
@@ -11,12 +12,17 @@ import type { ScanProgress } from '../deposits/deposit-watcher.ts'
 import type { BitcoinL1 } from '../l1/bitcoin-l1.ts'
 
 export interface ConfirmationFinder {
-  /** L1 height of the block with this transaction, as far as has been looked. */
-  heightOf(txid: Txid): number | undefined
+  /** Which version of a batch L1 has and in which block, as far as has been looked. */
+  find(batch: Batch): FoundBatch | undefined
   /** Grows with every change of what has been found. */
   revision(): number
   /** Looks on, up to `tipHeight`. Throws what the L1 client throws. */
   look(open: readonly Batch[], tipHeight: number): Promise<ScanProgress>
+}
+
+export interface FoundBatch {
+  readonly txid: Txid
+  readonly l1Height: number
 }
 
 /** Blocks read per call, so that a long catch-up yields to other work. */
@@ -36,9 +42,15 @@ export function createConfirmationFinder(l1: BitcoinL1): ConfirmationFinder {
   let revision = 0
 
   function follow(open: readonly Batch[]): void {
-    const wanted = new Map(open.map((batch) => [transactionId(batch.transaction), batch]))
+    const wanted = new Map(
+      open.flatMap(({ versions }) =>
+        versions.map(
+          ({ transaction, l1Height }) => [transactionId(transaction), l1Height] as const,
+        ),
+      ),
+    )
     for (const txid of searches.keys()) if (!wanted.has(txid)) searches.delete(txid)
-    for (const [txid, { afterL1Height }] of wanted) {
+    for (const [txid, afterL1Height] of wanted) {
       if (searches.has(txid)) continue
       searches.set(txid, { afterL1Height, readUpTo: afterL1Height, found: undefined })
     }
@@ -73,7 +85,14 @@ export function createConfirmationFinder(l1: BitcoinL1): ConfirmationFinder {
   }
 
   return {
-    heightOf: (txid) => searches.get(txid)?.found,
+    find({ versions }) {
+      for (const { transaction } of versions) {
+        const txid = transactionId(transaction)
+        const l1Height = searches.get(txid)?.found
+        if (l1Height !== undefined) return { txid, l1Height }
+      }
+      return undefined
+    },
     revision: () => revision,
     async look(open, tipHeight) {
       follow(open)

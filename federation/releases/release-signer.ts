@@ -10,7 +10,7 @@
 import { encodeTransaction } from '../../src/bitcoin/transaction.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { withSignatures } from '../../src/chain/peg/batch-transaction.ts'
-import { type Batch, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
+import { type Batch, currentVersion, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { assert } from '../../src/primitives/assert.ts'
 import type { XOnlyKey } from '../../src/primitives/hashes.ts'
@@ -119,7 +119,7 @@ class Signer implements ReleaseSigner {
   async update(): Promise<void> {
     const { view, params } = this.#parts
     const open = new Map([...openBatches(view())].map((batch) => [batch.id, batch]))
-    this.#forgetClosed(open)
+    this.#forgetOthers(open)
     for (const batch of open.values()) {
       const task = signingTaskOf(params, batch)
       if (this.#stopped || this.#tasks.has(taskKey(task))) continue
@@ -131,10 +131,13 @@ class Signer implements ReleaseSigner {
     }
   }
 
-  #forgetClosed(open: ReadonlyMap<number, Batch>): void {
+  /** What is closed, or replaced, is signed no longer. */
+  #forgetOthers(open: ReadonlyMap<number, Batch>): void {
     for (const [key, { task, batchId }] of this.#tasks) {
-      if (open.has(batchId)) continue
+      if (task.version + 1 === open.get(batchId)?.versions.length) continue
       this.#tasks.delete(key)
+      this.#stalled.delete(batchId)
+      this.#refused.delete(batchId)
       this.#step({ kind: 'retire', task })
     }
     for (const id of this.#refused.keys()) if (!open.has(id)) this.#refused.delete(id)
@@ -179,8 +182,9 @@ class Signer implements ReleaseSigner {
     if (signed.find(batch) !== undefined) return true
     const before = this.#refused.get(batch.id)
     if (before !== undefined && this.#nowMs() - before.askedAtMs < ASK_AGAIN_MS) return false
-    const placeholders = batch.transaction.inputs.map(() => PLACEHOLDER_SIGNATURE)
-    const draft = encodeTransaction(withSignatures(batch.transaction, placeholders))
+    const { transaction } = currentVersion(batch)
+    const placeholders = transaction.inputs.map(() => PLACEHOLDER_SIGNATURE)
+    const draft = encodeTransaction(withSignatures(transaction, placeholders))
     const reason = await l1.testAccept(draft).then(
       (answer) => (answer.allowed ? undefined : (answer.reason ?? 'refused without a reason')),
       (error: unknown) => {
@@ -199,12 +203,19 @@ class Signer implements ReleaseSigner {
     return false
   }
 
-  /** What it covers never changes while the batch is open, so it is computed once. */
+  /** What it covers never changes while the version is current, so it is computed once. */
   #authorise(task: SigningTask): Authorisation | undefined {
-    const { view, maySign } = this.#parts
+    const { maySign } = this.#parts
     const known = this.#tasks.get(taskKey(task))
     if (known === undefined || this.#stopped || !maySign()) return undefined
-    return findBatch(view(), known.batchId)?.status === 'open' ? known.authorisation : undefined
+    return this.#currentOf(known) === undefined ? undefined : known.authorisation
+  }
+
+  /** The batch, if it is open and the task is still that of its current version. */
+  #currentOf({ task, batchId }: OpenTask): Batch | undefined {
+    const batch = findBatch(this.#parts.view(), batchId)
+    const isCurrent = batch?.status.kind === 'open' && task.version === batch.versions.length - 1
+    return isCurrent ? batch : undefined
   }
 
   #step(event: SigningEvent): void {
@@ -260,15 +271,16 @@ class Signer implements ReleaseSigner {
   }
 
   async #finish(task: SigningTask, signatures: readonly Uint8Array[]): Promise<void> {
-    const { view, signed, runtime, onSigned } = this.#parts
+    const { signed, runtime, onSigned } = this.#parts
     const known = this.#tasks.get(taskKey(task))
-    const batch = known === undefined ? undefined : findBatch(view(), known.batchId)
-    if (batch === undefined || batch.status !== 'open') return
-    assert(signatures.length === batch.transaction.inputs.length, 'one signature per input')
+    const batch = known === undefined ? undefined : this.#currentOf(known)
+    if (batch === undefined) return
+    const { transaction } = currentVersion(batch)
+    assert(signatures.length === transaction.inputs.length, 'one signature per input')
     this.#stalled.delete(batch.id)
-    runtime.log.info({ batch: batch.id }, 'batch signed')
+    runtime.log.info({ batch: batch.id, version: task.version }, 'batch signed')
     try {
-      await signed.add(batch, withSignatures(batch.transaction, signatures))
+      await signed.add(batch, withSignatures(transaction, signatures))
     } finally {
       // Kept in memory even when the disk failed: what is signed goes to L1.
       onSigned()

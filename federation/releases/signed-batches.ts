@@ -1,7 +1,8 @@
 /**
  * Batches that this member has seen signed: kept on disk until they are confirmed, and sent to L1
- * again and again until then, since any L1 node may forget a transaction. A convenience: the members
- * can sign the same transaction again at any time.
+ * again and again until then, since any L1 node may forget a transaction. Of a batch's versions the
+ * latest that is signed is sent. A convenience: the members can sign the same transaction again at any
+ * time.
  */
 
 import {
@@ -12,18 +13,19 @@ import {
 } from '../../src/bitcoin/transaction.ts'
 import { type Batch, findBatch } from '../../src/chain/peg/batches.ts'
 import type { StateView } from '../../src/chain/state.ts'
-import { encodeWith } from '../../src/primitives/codec.ts'
+import { decodeAll, encodeWith } from '../../src/primitives/codec.ts'
 import type { Clock, KeyValueStore, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1 } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
 
 export interface SignedBatches {
+  /** The current version with its signatures. */
   find(batch: Batch): Transaction | undefined
-  /** True once L1 has taken it. */
+  /** True once L1 has taken the latest version that is signed. */
   isBroadcast(batch: Batch): boolean
-  /** Own L1's words for not taking a signed batch. */
+  /** Own L1's words for not taking that. */
   refusal(batch: Batch): string | undefined
-  /** Keeps the first of several signed forms. Throws what the store throws; it is kept even so. */
+  /** Signatures of the current version; the first of several is kept. Throws what the store throws; it is kept even so. */
   add(batch: Batch, signed: Transaction): Promise<void>
   /** Sends what L1 may not have; forgets what the chain has confirmed. Throws what the store throws. */
   broadcast(view: StateView, l1TipHash: string): Promise<void>
@@ -37,6 +39,8 @@ const AGAIN_MS = 30_000
 const SAME_TRANSACTION = 'txn-same-nonwitness-data-in-mempool'
 
 interface Entry {
+  readonly batchId: number
+  readonly version: number
   readonly transaction: Transaction
   taken: boolean
   refusal: string | undefined
@@ -55,77 +59,103 @@ export interface SignedBatchesParts {
 /** Throws what the store throws, DecodeError for damaged rows. */
 export async function openSignedBatches(parts: SignedBatchesParts): Promise<SignedBatches> {
   const { store, l1, clock, log } = parts
-  const entries = new Map<number, Entry>()
+  const entries = new Map<string, Entry>()
   for await (const [key, value] of store.range(Uint8Array.of(PREFIX), END)) {
-    const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
-    entries.set(view.getUint32(1), newEntry(decodeTransaction(value)))
+    const [batchId, version] = decodeAll(key, (reader) => {
+      reader.u8()
+      return [reader.u32be(), reader.u8()] as const
+    })
+    entries.set(nameOf(batchId, version), newEntry(batchId, version, decodeTransaction(value)))
   }
 
-  /** What is stored must be this batch's own transaction. */
-  function entryOf(batch: Batch): Entry | undefined {
-    const entry = entries.get(batch.id)
-    if (entry === undefined) return undefined
-    return transactionId(entry.transaction) === transactionId(batch.transaction) ? entry : undefined
+  /** What is stored must be this version's own transaction. */
+  function entryOf(batch: Batch, version: number): Entry | undefined {
+    const entry = entries.get(nameOf(batch.id, version))
+    const wanted = batch.versions[version]?.transaction
+    if (entry === undefined || wanted === undefined) return undefined
+    return transactionId(entry.transaction) === transactionId(wanted) ? entry : undefined
   }
 
-  async function send(id: number, entry: Entry): Promise<void> {
+  /** The latest version that is signed. */
+  function latestOf(batch: Batch): Entry | undefined {
+    for (let version = batch.versions.length - 1; version >= 0; version--) {
+      const entry = entryOf(batch, version)
+      if (entry !== undefined) return entry
+    }
+    return undefined
+  }
+
+  async function send(entry: Entry): Promise<void> {
+    const { batchId: id, version } = entry
     const { result, reason } = await l1.broadcast(encodeTransaction(entry.transaction))
     if (result === 'rejected' && reason !== SAME_TRANSACTION) {
       const refusal = reason ?? 'refused without a reason'
-      if (entry.refusal !== refusal) log.warn({ batch: id, reason }, 'L1 refuses a signed batch')
+      if (entry.refusal !== refusal)
+        log.warn({ batch: id, version, reason }, 'L1 refuses a signed batch')
       entry.taken = false
       entry.refusal = refusal
       return
     }
-    if (!entry.taken) log.info({ batch: id, result }, 'batch sent to L1')
+    if (!entry.taken) log.info({ batch: id, version, result }, 'batch sent to L1')
     entry.taken = true
     entry.refusal = undefined
   }
 
   /** One that fails must not keep the others from L1. */
-  async function trySend(id: number, entry: Entry, l1TipHash: string): Promise<void> {
+  async function trySend(entry: Entry, l1TipHash: string): Promise<void> {
     const nowMs = clock.monotonicMs()
     if (entry.sentOn === l1TipHash && nowMs - entry.sentAtMs < AGAIN_MS) return
     try {
-      await send(id, entry)
+      await send(entry)
       entry.sentAtMs = nowMs
       entry.sentOn = l1TipHash
     } catch (error) {
       if (!isL1Failure(error)) throw error
-      log.debug({ batch: id, error: error.message }, 'a signed batch was not sent; later again')
+      log.debug(
+        { batch: entry.batchId, error: error.message },
+        'a signed batch was not sent; later again',
+      )
     }
   }
 
   return {
-    find: (batch) => entryOf(batch)?.transaction,
-    isBroadcast: (batch) => entryOf(batch)?.taken ?? false,
-    refusal: (batch) => entryOf(batch)?.refusal,
+    find: (batch) => entryOf(batch, batch.versions.length - 1)?.transaction,
+    isBroadcast: (batch) => latestOf(batch)?.taken ?? false,
+    refusal: (batch) => latestOf(batch)?.refusal,
     async add(batch, signed) {
-      if (entryOf(batch) !== undefined) return
-      entries.set(batch.id, newEntry(signed))
-      const row = { kind: 'put', key: keyOf(batch.id), value: encodeTransaction(signed) } as const
+      const version = batch.versions.length - 1
+      if (entryOf(batch, version) !== undefined) return
+      entries.set(nameOf(batch.id, version), newEntry(batch.id, version, signed))
+      const key = keyOf(batch.id, version)
+      const row = { kind: 'put', key, value: encodeTransaction(signed) } as const
       await store.write([row], { sync: true })
     },
     async broadcast(view, l1TipHash) {
-      for (const [id, entry] of entries) {
-        const batch = findBatch(view, id)
+      for (const [name, entry] of entries) {
+        const { batchId, version } = entry
+        const batch = findBatch(view, batchId)
         // Not known yet: this node's chain is a little behind what it signed before a crash.
-        if (batch === undefined) continue
-        if (batch.status === 'open' && entryOf(batch) === entry) {
-          await trySend(id, entry, l1TipHash)
+        if (batch === undefined || version >= batch.versions.length) continue
+        if (batch.status.kind === 'open' && entryOf(batch, version) === entry) {
+          if (latestOf(batch) === entry) await trySend(entry, l1TipHash)
           continue
         }
-        entries.delete(id)
-        await store.write([{ kind: 'delete', key: keyOf(id) }], { sync: false })
+        entries.delete(name)
+        await store.write([{ kind: 'delete', key: keyOf(batchId, version) }], { sync: false })
       }
     },
   }
 }
 
-function newEntry(transaction: Transaction): Entry {
-  return { transaction, taken: false, refusal: undefined, sentAtMs: 0, sentOn: undefined }
+function newEntry(batchId: number, version: number, transaction: Transaction): Entry {
+  const unsent = { taken: false, refusal: undefined, sentAtMs: 0, sentOn: undefined }
+  return { batchId, version, transaction, ...unsent }
 }
 
-function keyOf(batchId: number): Uint8Array {
-  return encodeWith((writer) => writer.u8(PREFIX).u32be(batchId))
+function nameOf(batchId: number, version: number): string {
+  return `${batchId}:${version}`
+}
+
+function keyOf(batchId: number, version: number): Uint8Array {
+  return encodeWith((writer) => writer.u8(PREFIX).u32be(batchId).u8(version))
 }

@@ -228,9 +228,12 @@ export const releaseView = z.object({
   status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
   /** Why it waits, for people. */
   reason: z.string().nullable(),
-  feeSats: amount.nullable(),
-  netSats: amount.nullable(),
+  /** Fixed by the burn. */
+  feeSats: amount,
+  netSats: amount,
   l1Txid: hash.nullable(),
+  /** Earlier versions of that transaction, oldest first: one of them may confirm instead. */
+  replacedL1Txids: z.array(hash).readonly(),
   confirmations: count,
   requiredConfirmations: count,
 })
@@ -257,8 +260,16 @@ export const reservesView = z.object({
     .array(
       z.object({
         id: count,
+        /** Payments pay releases; upkeep moves the federation's own coins. */
+        kind: z.enum(['payment', 'upkeep']),
+        /** Of the version that L1 has, else of the one that members sign. */
         txid: hash,
+        /** Oldest first. */
+        versions: z
+          .array(z.object({ txid: hash, feeSats: amount, feeRateSatsPerKvb: count }))
+          .readonly(),
         status: z.enum(['open', 'confirmed']),
+        keyEpoch: count,
         releases: z.array(count).readonly(),
         feeSats: amount,
         signed: z.boolean(),

@@ -31,6 +31,7 @@ export function genesisDelta(params: ChainParams): StateDelta {
     l1Hash: headerHash(decodeHeader(header)),
     nextReleaseId: 0,
     nextBatchId: 0,
+    feeRates: { current: params.peg.feeRateFloor, previous: params.peg.feeRateFloor },
   })
   putGenesisMembers(overlay, params)
   return overlay.delta()

@@ -29,6 +29,17 @@ export interface PegParams {
   readonly batchReleasesMax: number
   /** Batches on their way to L1 at one time; each holds its own reserve coins. */
   readonly openBatchesMax: number
+  /** A batch that L1 has not taken this many headers after its last version is replaced. */
+  readonly bumpAfterL1Blocks: number
+  /** With fewer reserve coins change is split … */
+  readonly reserveCoinsMin: number
+  /** … into parts of at least this much; with more than these, small coins are joined … */
+  readonly splitCoinMinSats: Sats
+  readonly reserveCoinsMax: number
+  /** … while the L1 fee rate is at most this, satoshis per 1,000 virtual bytes. */
+  readonly upkeepFeeRateMax: number
+  /** Reserve coins of this age move, long before the recovery leaf opens. */
+  readonly refreshAfterL1Blocks: number
   readonly recovery: RecoveryPolicy
 }
 

@@ -40,6 +40,7 @@ import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg
 import { connectKeyEpoch } from './peg/key-epochs.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
+import { connectFeeRate } from './peg/release-fees.ts'
 import { queueBurns } from './peg/releases.ts'
 import { reservesChange } from './peg/reserves.ts'
 import { coinsOf, deleteCoin, putCoin, type StateOverlay } from './state.ts'
@@ -89,7 +90,7 @@ export function applyContent(
   const evidence = connectEvidence(overlay, params, content.evidence, height)
   if (!evidence.ok) return evidence
 
-  const l1 = connectL1Section(overlay, params, content.l1Section, height)
+  const l1 = connectL1Section(overlay, params, content, height)
   if (!l1.ok) return l1
   const { deposits, confirmed } = l1.value
 
@@ -125,11 +126,12 @@ interface L1Outcome {
 function connectL1Section(
   overlay: StateOverlay,
   params: ChainParams,
-  section: L1Section,
+  { l1Section: section, feeRate }: BlockContent,
   height: number,
 ): Result<L1Outcome, Rejection> {
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
+  if (section.headers.length > 0) connectFeeRate(overlay, feeRate)
   for (const change of section.memberChanges) {
     const connected = connectMemberChange(overlay, params, change, height)
     if (!connected.ok) return connected
@@ -138,7 +140,7 @@ function connectL1Section(
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
-  const confirmed = connectConfirmations(overlay, section.confirmations)
+  const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
   const deposits = connectDeposits(overlay, params, section, height)
   if (!deposits.ok) return deposits

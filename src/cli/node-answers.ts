@@ -112,9 +112,10 @@ export const releaseAnswer = z.object({
   l1Script: z.string().max(200),
   status: z.enum(['queued', 'batched', 'signed', 'broadcast', 'confirming', 'paid']),
   reason: text.nullable(),
-  feeSats: amount.nullable(),
-  netSats: amount.nullable(),
+  feeSats: amount,
+  netSats: amount,
   l1Txid: hash.nullable(),
+  replacedL1Txids: z.array(hash).max(MAX_ROWS),
   confirmations: count,
   requiredConfirmations: count,
 })
@@ -146,8 +147,13 @@ export const reservesAnswer = z.object({
     .array(
       z.object({
         id: count,
+        kind: z.enum(['payment', 'upkeep']),
         txid: hash,
+        versions: z
+          .array(z.object({ txid: hash, feeSats: amount, feeRateSatsPerKvb: count }))
+          .max(MAX_ROWS),
         status: z.enum(['open', 'confirmed']),
+        keyEpoch: count,
         releases: z.array(count).max(MAX_ROWS),
         feeSats: amount,
         signed: z.boolean(),

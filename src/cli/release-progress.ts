@@ -21,9 +21,10 @@ export function releaseFields(release: Release): string {
     ['release', String(release.id)],
     ['burn', `${release.burnTxid}:${release.burnVout} at height ${release.height}`],
     ['amount', btc(release.valueSats)],
-    ['L1 fee', release.feeSats === null ? undefined : btc(release.feeSats)],
-    ['pays', release.netSats === null ? undefined : btc(release.netSats)],
+    ['L1 fee', btc(release.feeSats)],
+    ['pays', btc(release.netSats)],
     ['to (L1)', release.l1Address],
+    ...release.replacedL1Txids.map((txid) => ['replaced', txid] as const),
     ['status', releaseState(release)],
   ])
 }

@@ -24,7 +24,7 @@ import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
 import { decodeCoin, encodeCoin } from '../../src/chain/coin.ts'
 import { readExtension, writeExtension } from '../../src/chain/extension.ts'
 import { EMPTY_L1_SECTION, encodeL1Section, readL1Section } from '../../src/chain/l1-section.ts'
-import { findBatch, openBatches, putBatch } from '../../src/chain/peg/batches.ts'
+import { currentVersion, findBatch, openBatches, putBatch } from '../../src/chain/peg/batches.ts'
 import { getPegBooks, putPegBooks } from '../../src/chain/peg/books.ts'
 import {
   decodeKeyEpochAnnouncement,
@@ -136,8 +136,8 @@ function aStory(): Story {
   step({ evidence })
   const [batch] = [...openBatches(chain.state.view)]
   if (batch === undefined) throw new TypeError('no batch')
-  l1.mine([batch.transaction])
-  const confirmations = [l1.prove(transactionId(batch.transaction))]
+  l1.mine([currentVersion(batch).transaction])
+  const confirmations = [l1.prove(transactionId(currentVersion(batch).transaction))]
   step({ l1Section: { ...EMPTY_L1_SECTION, headers: chain.headersTo(l1), confirmations } })
 
   const { announcement } = aKeyEpoch(chain.params)

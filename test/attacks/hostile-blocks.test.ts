@@ -5,7 +5,7 @@ import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
 import { checkBinding, connectBlock } from '../../src/chain/connect-block.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
-import { openBatches } from '../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -76,13 +76,13 @@ function casesOfThePeg(): readonly Case[] {
   extend('a batch', {})
   const [batch] = openBatches(chain.state.view)
   if (batch === undefined) throw new TypeError('no batch')
-  l1.mine([batch.transaction])
+  l1.mine([currentVersion(batch).transaction])
   for (let n = 0; n < 4; n++) l1.mine()
   extend('a confirmation', {
     l1Section: {
       ...EMPTY_L1_SECTION,
       headers: chain.headersTo(l1),
-      confirmations: [l1.prove(transactionId(batch.transaction))],
+      confirmations: [l1.prove(transactionId(currentVersion(batch).transaction))],
     },
   })
   return cases

@@ -23,7 +23,7 @@ import {
   readL1Section,
 } from '../../src/chain/l1-section.ts'
 import { MAX_BLOCK_BYTES } from '../../src/chain/params.ts'
-import { openBatches } from '../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
 import { DecodeError, decodeAll } from '../../src/primitives/codec.ts'
@@ -60,14 +60,14 @@ function fullBlock(): { chain: TestChain; block: Block } {
   const { announcement } = aKeyEpoch(chain.params)
   const script = depositScriptOf(chain.params, announcement, alice.script)
   const deposit = anL1Payment('more', [{ value: sats(70_000), script }])
-  l1.mine([batch.transaction, deposit])
+  l1.mine([currentVersion(batch).transaction, deposit])
   const claims = [{ vout: 0, keyEpoch: 0, recipient: alice.script }]
   const change = { outPoint: { txid: transactionId(burn), vout: 1 }, value: 499_000n }
   const built = chain.build({
     l1Section: {
       ...EMPTY_L1_SECTION,
       headers: chain.headersTo(l1),
-      confirmations: [l1.prove(transactionId(batch.transaction))],
+      confirmations: [l1.prove(transactionId(currentVersion(batch).transaction))],
       deposits: [{ ...l1.prove(transactionId(deposit)), claims }],
     },
     transactions: [spend(alice, [change], [{ value: sats(498_000), script: alice.script }])],

@@ -14,7 +14,7 @@ import type { Block } from '../../src/chain/block.ts'
 import { connectBlock } from '../../src/chain/connect-block.ts'
 import { genesisDelta } from '../../src/chain/genesis-state.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
-import { openBatches } from '../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import {
@@ -127,7 +127,10 @@ class Walk {
       return { payment, claims: [{ vout: 0, keyEpoch: 0, recipient }] }
     })
     const confirmed = [...openBatches(state.view)].slice(0, plan.confirms)
-    const onL1 = [...payments.map(({ payment }) => payment), ...confirmed.map((b) => b.transaction)]
+    const onL1 = [
+      ...payments.map(({ payment }) => payment),
+      ...confirmed.map((b) => currentVersion(b).transaction),
+    ]
     if (onL1.length > 0) this.l1.mine(onL1)
     for (let i = 0; i < plan.l1Blocks; i++) this.l1.mine()
     if (payments.length > 0) this.events.add('deposit')
@@ -135,7 +138,9 @@ class Walk {
     return {
       ...EMPTY_L1_SECTION,
       headers: this.chain.headersTo(this.l1),
-      confirmations: confirmed.map((batch) => this.l1.prove(transactionId(batch.transaction))),
+      confirmations: confirmed.map((batch) =>
+        this.l1.prove(transactionId(currentVersion(batch).transaction)),
+      ),
       deposits: payments.map(({ payment, claims }) => ({
         ...this.l1.prove(transactionId(payment)),
         claims,

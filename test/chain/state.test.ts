@@ -4,7 +4,7 @@ import { p2wpkhScript, withdrawScript } from '../../src/bitcoin/script.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { decodeCoin, encodeCoin } from '../../src/chain/coin.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
-import { openBatches } from '../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import {
   decodeDelta,
   EMPTY_STATE,
@@ -177,8 +177,8 @@ describe('undo', () => {
     step({})
     const [batch] = [...openBatches(chain.state.view)]
     if (batch === undefined) throw new TypeError('no batch')
-    l1.mine([batch.transaction])
-    const confirmations = [l1.prove(transactionId(batch.transaction))]
+    l1.mine([currentVersion(batch).transaction])
+    const confirmations = [l1.prove(transactionId(currentVersion(batch).transaction))]
     step({ l1Section: { ...EMPTY_L1_SECTION, headers: chain.headersTo(l1), confirmations } })
   })
 

@@ -23,7 +23,7 @@ import { type Block, blockHash, encodeBlock } from '../../src/chain/block.ts'
 import { extensionHash, writeExtension } from '../../src/chain/extension.ts'
 import { EMPTY_L1_SECTION, encodeL1Section, l1SectionHash } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
-import { openBatches } from '../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import { CHANGE_RECIPIENT, recoveryLeafScript } from '../../src/chain/peg/deposit-address.ts'
 import { encodeKeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
@@ -122,7 +122,7 @@ function tellStory(params: ChainParams): Story {
   extend({ transactions: [burn] })
   extend({ evidence: [doubleVote(params, { height: 4, signer: 2 })] })
   const [batch] = [...openBatches(chain.state.view)]
-  const { transaction } = batch!
+  const { transaction } = currentVersion(batch!)
   const task = signingTaskOf(params, batch!)
   l1.mine([transaction])
   extend({

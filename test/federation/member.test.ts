@@ -3,7 +3,7 @@ import { bindMemberStore, MemberStoreError } from '../../federation/member-store
 import { withdrawScript } from '../../src/bitcoin/script.ts'
 import { transactionId } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
-import { findBatch } from '../../src/chain/peg/batches.ts'
+import { findBatch, settledVersion } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { activeKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { findRelease } from '../../src/chain/peg/releases.ts'
@@ -79,7 +79,7 @@ describe('four members', () => {
     expect(world.l1Chain.mempool.entries()).toHaveLength(1)
     await world.mine(4)
     await federation.run(() => release(0)?.stage.kind === 'paid')
-    const payout = openBatch().transaction
+    const payout = settledVersion(openBatch()).transaction
     expect(payout.outputs.some(({ script }) => script.join() === TARGET.join())).toBe(true)
     const { supply, pendingReleases, inFlightFees, reserves, feeReserve } = totals()
     expect([pendingReleases, inFlightFees]).toEqual([0n, 0n])

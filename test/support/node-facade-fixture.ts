@@ -208,9 +208,10 @@ export function releaseView(id: number): ReleaseView {
     l1Script: '0014',
     status: 'queued',
     reason: null,
-    feeSats: null,
-    netSats: null,
+    feeSats: 1_000,
+    netSats: 19_000,
     l1Txid: null,
+    replacedL1Txids: [],
     confirmations: 0,
     requiredConfirmations: 6,
   }

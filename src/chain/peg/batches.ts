@@ -1,17 +1,26 @@
 /**
- * Batches: L1 transactions that pay releases. The state transition builds them, so every node holds
+ * Batches: L1 transactions of the federation. The state transition builds them, so every node holds
  * the same unsigned bytes before any member signs; a member signs what its own final state holds and
- * nothing else. A batch is open until its transaction is proved in the L1 section.
+ * nothing else. A batch is open until one of its versions is proved in the L1 section. A version that
+ * L1 does not take in time is replaced; all are remembered, since any of them may confirm, and every
+ * later one spends all that the earlier ones spend, so only one can.
  */
 
 import {
   decodeTransaction,
   encodeTransaction,
   type Transaction,
+  type TxOutput,
   transactionId,
 } from '../../bitcoin/transaction.ts'
 import { present } from '../../primitives/assert.ts'
-import { decodeAll, encodeWith } from '../../primitives/codec.ts'
+import {
+  type ByteReader,
+  type ByteWriter,
+  DecodeError,
+  decodeAll,
+  encodeWith,
+} from '../../primitives/codec.ts'
 import type { Txid } from '../../primitives/hashes.ts'
 import { decodeSats, type Sats } from '../../primitives/units.ts'
 import {
@@ -22,69 +31,118 @@ import {
   type StateView,
 } from '../state.ts'
 
-export interface Batch {
-  readonly id: number
-  readonly status: 'open' | 'confirmed'
-  /** Inputs, outputs, change: everything but the signatures. */
+/** One form of a batch's transaction. */
+export interface BatchVersion {
+  /** Inputs, payments in the order of the releases, change: everything but the signatures. */
   readonly transaction: Transaction
-  readonly releaseIds: readonly number[]
   /** What L1 miners get. */
   readonly fee: Sats
-  /** Each release's part of it (rounded up; the surplus goes to the fee reserve). */
-  readonly feeShare: Sats
-  /** Whose address the change pays; meaningless when there is none. */
-  readonly changeKeyEpoch: number
-  readonly hasChange: boolean
+  /** That fee in satoshis per 1,000 virtual bytes. */
+  readonly feeRate: number
+  /** Of the block here that made it. */
   readonly height: number
-  readonly timeMs: number
-  /** Last L1 header in the state when it was built: its transaction is in a later L1 block, if any. */
-  readonly afterL1Height: number
-  /** L1 height of the confirmation; 0 while open. */
+  /** Last L1 header in the state then: a block of L1 that contains it is later. */
   readonly l1Height: number
 }
 
+export type BatchStatus =
+  | { readonly kind: 'open' }
+  | {
+      readonly kind: 'confirmed'
+      /** Index of the version that L1 has. */
+      readonly version: number
+      readonly l1Height: number
+    }
+
+export interface Batch {
+  readonly id: number
+  /** Payments pay releases; upkeep moves the federation's own coins and pays nobody. */
+  readonly kind: 'payment' | 'upkeep'
+  readonly status: BatchStatus
+  /** Of every coin that it spends: one set of members signs. */
+  readonly keyEpoch: number
+  /** Whose address the change pays. */
+  readonly changeKeyEpoch: number
+  readonly releaseIds: readonly number[]
+  /** Oldest first, 1 … `MAX_BATCH_VERSIONS`; the last is the one that members sign. */
+  readonly versions: readonly BatchVersion[]
+  /** Block time of the first version. */
+  readonly timeMs: number
+}
+
+export const MAX_BATCH_VERSIONS = 16
+
 const TRANSACTION_BYTES_MAX = 400_000
 const RELEASES_MAX = 10_000
+const KINDS = ['payment', 'upkeep'] as const
 
 export function putBatch(overlay: StateOverlay, batch: Batch): void {
-  const bytes = encodeWith((writer) => {
+  overlay.put(numberStateKey(NAMESPACE.batch, batch.id), encodeBatch(batch))
+  const openKey = numberStateKey(NAMESPACE.openBatch, batch.id)
+  if (batch.status.kind === 'open') overlay.put(openKey, new Uint8Array())
+  else overlay.delete(openKey)
+}
+
+function encodeBatch(batch: Batch): Uint8Array {
+  return encodeWith((writer) => {
     writer
       .u32(batch.id)
-      .bool(batch.status === 'open')
-      .varBytes(encodeTransaction(batch.transaction))
-      .list(batch.releaseIds, (w, id) => w.u32(id))
-      .u64(batch.fee)
-      .u64(batch.feeShare)
-      .u32(batch.changeKeyEpoch)
-      .bool(batch.hasChange)
-      .u32(batch.height)
-      .safeU64(batch.timeMs)
-      .u32(batch.afterL1Height)
-      .u32(batch.l1Height)
+      .u8(KINDS.indexOf(batch.kind))
+      .bool(batch.status.kind === 'confirmed')
+    if (batch.status.kind === 'confirmed') {
+      writer.u8(batch.status.version).u32(batch.status.l1Height)
+    }
+    writer.u32(batch.keyEpoch).u32(batch.changeKeyEpoch)
+    writer.list(batch.releaseIds, (w, id) => w.u32(id))
+    writer.list(batch.versions, writeVersion)
+    writer.safeU64(batch.timeMs)
   })
-  overlay.put(numberStateKey(NAMESPACE.batch, batch.id), bytes)
-  const openKey = numberStateKey(NAMESPACE.openBatch, batch.id)
-  if (batch.status === 'open') overlay.put(openKey, new Uint8Array())
-  else overlay.delete(openKey)
+}
+
+function writeVersion(writer: ByteWriter, version: BatchVersion): void {
+  writer
+    .varBytes(encodeTransaction(version.transaction))
+    .u64(version.fee)
+    .u32(version.feeRate)
+    .u32(version.height)
+    .u32(version.l1Height)
 }
 
 export function findBatch(view: StateView, id: number): Batch | undefined {
   const bytes = view.get(numberStateKey(NAMESPACE.batch, id))
-  if (bytes === undefined) return undefined
-  return decodeAll(bytes, (reader) => ({
-    id: reader.u32(),
-    status: reader.bool() ? ('open' as const) : ('confirmed' as const),
-    transaction: decodeTransaction(reader.varBytes(TRANSACTION_BYTES_MAX)),
-    releaseIds: reader.list(RELEASES_MAX, (r) => r.u32()),
-    fee: decodeSats(reader.u64()),
-    feeShare: decodeSats(reader.u64()),
+  return bytes === undefined ? undefined : decodeAll(bytes, readBatch)
+}
+
+function readBatch(reader: ByteReader): Batch {
+  const id = reader.u32()
+  const kind = KINDS[reader.u8()]
+  if (kind === undefined) throw new DecodeError('unknown kind of batch')
+  const status: BatchStatus = reader.bool()
+    ? { kind: 'confirmed', version: reader.u8(), l1Height: reader.u32() }
+    : { kind: 'open' }
+  const batch: Batch = {
+    id,
+    kind,
+    status,
+    keyEpoch: reader.u32(),
     changeKeyEpoch: reader.u32(),
-    hasChange: reader.bool(),
-    height: reader.u32(),
+    releaseIds: reader.list(RELEASES_MAX, (r) => r.u32()),
+    versions: reader.list(MAX_BATCH_VERSIONS, readVersion),
     timeMs: reader.safeU64(),
-    afterL1Height: reader.u32(),
+  }
+  const known = status.kind === 'confirmed' ? status.version : 0
+  if (known >= batch.versions.length) throw new DecodeError('a batch lacks a version')
+  return batch
+}
+
+function readVersion(reader: ByteReader): BatchVersion {
+  return {
+    transaction: decodeTransaction(reader.varBytes(TRANSACTION_BYTES_MAX)),
+    fee: decodeSats(reader.u64()),
+    feeRate: reader.u32(),
+    height: reader.u32(),
     l1Height: reader.u32(),
-  }))
+  }
 }
 
 /** Batches not yet confirmed on L1, oldest first. */
@@ -94,13 +152,43 @@ export function* openBatches(view: StateView): Iterable<Batch> {
   }
 }
 
-export function countOpenBatches(view: StateView): number {
-  return [...view.range(NAMESPACE.openBatch)].length
+/** The version that members sign, and that stands in for the batch while it is open. */
+export function currentVersion(batch: Batch): BatchVersion {
+  return present(batch.versions.at(-1), 'version of a batch')
 }
 
-export function findOpenBatchByTxid(view: StateView, txid: Txid): Batch | undefined {
+/** What L1 has of a confirmed batch; the current version of an open one. */
+export function settledVersion(batch: Batch): BatchVersion {
+  if (batch.status.kind === 'open') return currentVersion(batch)
+  return present(batch.versions[batch.status.version], 'confirmed version of a batch')
+}
+
+export interface ChangeOutput {
+  readonly vout: number
+  readonly output: TxOutput
+}
+
+/** Outputs after those of the releases: all of them return to the federation. */
+export function changeOutputs(
+  batch: Pick<Batch, 'releaseIds'>,
+  { transaction }: BatchVersion,
+): readonly ChangeOutput[] {
+  const first = batch.releaseIds.length
+  return transaction.outputs.slice(first).map((output, index) => ({ vout: first + index, output }))
+}
+
+export interface FoundVersion {
+  readonly batch: Batch
+  readonly version: number
+}
+
+/** The open batch of which this is a version, whichever. */
+export function findOpenBatchByTxid(view: StateView, txid: Txid): FoundVersion | undefined {
   for (const batch of openBatches(view)) {
-    if (transactionId(batch.transaction) === txid) return batch
+    const version = batch.versions.findIndex(
+      ({ transaction }) => transactionId(transaction) === txid,
+    )
+    if (version !== -1) return { batch, version }
   }
   return undefined
 }

@@ -19,6 +19,13 @@ export interface PegBooks {
   readonly l1Hash: BlockHash
   readonly nextReleaseId: number
   readonly nextBatchId: number
+  readonly feeRates: ReleaseFeeRates
+}
+
+/** What burns are charged by, satoshis per 1,000 virtual bytes; they move with the L1 headers. */
+export interface ReleaseFeeRates {
+  readonly current: number
+  readonly previous: number
 }
 
 const KEY = NAMESPACE.pegBooks
@@ -39,6 +46,7 @@ export function getPegBooks(view: StateView): PegBooks {
     l1Hash: readBlockHash(reader),
     nextReleaseId: reader.u32(),
     nextBatchId: reader.u32(),
+    feeRates: { current: reader.u32(), previous: reader.u32() },
   }))
 }
 
@@ -48,6 +56,7 @@ export function putPegBooks(overlay: StateOverlay, books: PegBooks): void {
     writer.u32(books.l1Height)
     writeReversed(writer, books.l1Hash)
     writer.u32(books.nextReleaseId).u32(books.nextBatchId)
+    writer.u32(books.feeRates.current).u32(books.feeRates.previous)
   })
   overlay.put(KEY, bytes)
 }

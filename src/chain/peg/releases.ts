@@ -18,28 +18,29 @@ import {
   type StateOverlay,
   type StateView,
 } from '../state.ts'
+import { dustLimit } from './batch-transaction.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
+import { chargedFeeRate, releaseFee } from './release-fees.ts'
 import { isFederationScript } from './reserves.ts'
 
 export type ReleaseStage =
   | { readonly kind: 'queued' }
-  | { readonly kind: 'batched'; readonly batchId: number; readonly fee: Sats }
-  | {
-      readonly kind: 'paid'
-      readonly batchId: number
-      readonly fee: Sats
-      readonly l1Height: number
-    }
+  | { readonly kind: 'batched'; readonly batchId: number }
+  | { readonly kind: 'paid'; readonly batchId: number; readonly l1Height: number }
 
 export interface Release {
   readonly id: number
   /** The burn. */
   readonly txid: Txid
   readonly vout: number
-  /** What was burned; the payment is this less the fee share. */
+  /** What was burned; the payment is this less the fee. */
   readonly value: Sats
+  /** Its part of what moving the reserves costs, fixed by the burn. */
+  readonly fee: Sats
   readonly l1Script: Uint8Array
   readonly height: number
+  /** Last L1 header in the state at the burn. */
+  readonly l1Height: number
   /** Block time of the burn, milliseconds. */
   readonly timeMs: number
   readonly stage: ReleaseStage
@@ -57,11 +58,13 @@ function encodeRelease(release: Release): Uint8Array {
     writer
       .u32(release.vout)
       .u64(release.value)
+      .u64(release.fee)
       .varBytes(release.l1Script)
       .u32(release.height)
+      .u32(release.l1Height)
       .safeU64(release.timeMs)
       .u8(STAGES.indexOf(release.stage.kind))
-    if (release.stage.kind !== 'queued') writer.u32(release.stage.batchId).u64(release.stage.fee)
+    if (release.stage.kind !== 'queued') writer.u32(release.stage.batchId)
     if (release.stage.kind === 'paid') writer.u32(release.stage.l1Height)
   })
 }
@@ -74,17 +77,18 @@ function decodeRelease(bytes: Uint8Array): Release {
       txid: readTxid(reader),
       vout: reader.u32(),
       value: decodeSats(reader.u64()),
+      fee: decodeSats(reader.u64()),
       l1Script: reader.varBytes(L1_SCRIPT_BYTES_MAX),
       height: reader.u32(),
+      l1Height: reader.u32(),
       timeMs: reader.safeU64(),
     }
     const kind = STAGES[reader.u8()]
     if (kind === undefined) throw new DecodeError('unknown release stage')
     if (kind === 'queued') return { ...head, stage: { kind } }
     const batchId = reader.u32()
-    const fee = decodeSats(reader.u64())
-    if (kind === 'batched') return { ...head, stage: { kind, batchId, fee } }
-    return { ...head, stage: { kind, batchId, fee, l1Height: reader.u32() } }
+    if (kind === 'batched') return { ...head, stage: { kind, batchId } }
+    return { ...head, stage: { kind, batchId, l1Height: reader.u32() } }
   })
 }
 
@@ -108,6 +112,11 @@ export function* queuedReleases(view: StateView): Iterable<Release> {
   }
 }
 
+/** What its L1 output is worth, satoshis. */
+export function netValue({ value, fee }: Pick<Release, 'value' | 'fee'>): bigint {
+  return value - fee
+}
+
 /** Where in the chain a transaction stands. */
 export interface BurnContext {
   readonly height: number
@@ -128,14 +137,19 @@ export function queueBurns(
     // Change is nobody's deposit: what is paid there could never be minted again.
     if (isFederationScript(overlay, kind.l1Script)) return reject('burn-to-federation')
     const books = getPegBooks(overlay)
+    const fee = releaseFee(params, chargedFeeRate(books), kind.l1Script)
+    // Never queued when it could not be paid: what is burned is gone.
+    if (output.value - fee < dustLimit(kind.l1Script)) return reject('burn-below-fee')
     if (books.nextReleaseId >= RELEASE_ID_MAX) return reject('burn-beyond-ids')
     putRelease(overlay, {
       id: books.nextReleaseId,
       txid: transactionId(transaction),
       vout,
       value: output.value,
+      fee,
       l1Script: kind.l1Script,
       height: context.height,
+      l1Height: books.l1Height,
       timeMs: context.timeMs,
       stage: { kind: 'queued' },
     })

@@ -6,7 +6,7 @@ import type { ReservesView } from '../../api/schemas.ts'
 import { type AddressNetwork, encodeAddress } from '../../bitcoin/address.ts'
 import { isWithdrawTarget, withdrawScript } from '../../bitcoin/script.ts'
 import { transactionId } from '../../bitcoin/transaction.ts'
-import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
+import { type Batch, findBatch, openBatches, settledVersion } from '../../chain/peg/batches.ts'
 import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
 import { findKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import { reserveCoins } from '../../chain/peg/reserves.ts'
@@ -86,7 +86,7 @@ export function createPegReports(parts: ReportParts): PegReports {
         withdrawAddress: address(withdrawScript(l1Script)),
         l1Address: l1Address(l1Script),
         minReleaseSats: Number(params.peg.minReleaseSats),
-        estimatedFeeSats: Number(releases.estimateFee(l1Script)),
+        estimatedFeeSats: Number(releases.quoteFee(l1Script)),
         estimatedSeconds:
           Math.ceil(params.peg.batchIntervalMs / 1000) +
           (params.peg.l1Depth + 1) * L1_BLOCK_SECONDS,
@@ -129,11 +129,18 @@ function reservesView(node: Pick<Node, 'chain'>, member: Member | undefined): Re
     })),
     batches: batches.map((batch) => ({
       id: batch.id,
-      txid: transactionId(batch.transaction),
-      status: batch.status,
+      kind: batch.kind,
+      txid: transactionId(settledVersion(batch).transaction),
+      versions: batch.versions.map(({ transaction, fee, feeRate }) => ({
+        txid: transactionId(transaction),
+        feeSats: Number(fee),
+        feeRateSatsPerKvb: feeRate,
+      })),
+      status: batch.status.kind,
+      keyEpoch: batch.keyEpoch,
       releases: [...batch.releaseIds],
-      feeSats: Number(batch.fee),
-      signed: batch.status === 'confirmed' || member?.batchProgress(batch).isSigned === true,
+      feeSats: Number(settledVersion(batch).fee),
+      signed: batch.status.kind === 'confirmed' || member?.batchProgress(batch).isSigned === true,
     })),
   }
 }

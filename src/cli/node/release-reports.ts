@@ -4,25 +4,15 @@ import type { Member } from '../../../federation/member.ts'
 import type { ReleaseView } from '../../api/schemas.ts'
 import { type OutPoint, transactionId } from '../../bitcoin/transaction.ts'
 import type { Block } from '../../chain/block.ts'
-import {
-  buildBatchTransaction,
-  dustLimit,
-  feeAtRate,
-  signedVsize,
-} from '../../chain/peg/batch-transaction.ts'
-import { type Batch, findBatch, openBatches } from '../../chain/peg/batches.ts'
+import { BATCH_INPUTS_MAX } from '../../chain/peg/batch-transaction.ts'
+import { type Batch, findBatch, openBatches, settledVersion } from '../../chain/peg/batches.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
-import { CHANGE_RECIPIENT } from '../../chain/peg/deposit-address.ts'
-import { activeKeyEpoch, depositScriptOf } from '../../chain/peg/key-epochs.ts'
-import { BATCH_INPUTS_MAX } from '../../chain/peg/plan-batches.ts'
-import { findRelease, type Release } from '../../chain/peg/releases.ts'
+import { quotedFeeRate, releaseFee } from '../../chain/peg/release-fees.ts'
+import { findRelease, netValue, type Release } from '../../chain/peg/releases.ts'
 import { type ReserveCoin, reserveCoins } from '../../chain/peg/reserves.ts'
 import type { StateView } from '../../chain/state.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
-import { toTxid } from '../../primitives/hashes.ts'
-import { sats } from '../../primitives/units.ts'
-import { lastFeeRate } from './last-fee-rate.ts'
 
 export interface ReleaseReports {
   /** Newest first. With a script, those among the newest `SEARCHED_MAX` that pay it. */
@@ -30,8 +20,8 @@ export interface ReleaseReports {
   release(id: number | OutPoint): ReleaseView | undefined
   /** Releases that a block queued, batched or paid. Called once for each block, in order. */
   changedIn(block: Block): readonly ReleaseView[]
-  /** Fee of a batch with one such release alone: the most that it pays at the present rate. */
-  estimateFee(l1Script: Uint8Array): bigint
+  /** The most that such a release pays, until two more blocks have brought L1 headers. */
+  quoteFee(l1Script: Uint8Array): bigint
 }
 
 export interface ReleaseReportParts {
@@ -47,7 +37,6 @@ type BatchStatus = Exclude<ReleaseView['status'], 'queued' | 'paid'>
 
 /** What is the same for all releases of one answer. */
 interface Answer {
-  readonly feeRate: number
   readonly available: () => Available
   readonly batchOf: (id: number) => Batch | undefined
 }
@@ -157,7 +146,6 @@ class Reports implements ReleaseReports {
     const batches = new Map<number, Batch | undefined>()
     let available: Available | undefined
     return {
-      feeRate: lastFeeRate(this.#parts.node.chain),
       available() {
         available ??= availableReserves(view)
         return available
@@ -173,7 +161,6 @@ class Reports implements ReleaseReports {
     const { stage } = release
     const { params } = this.#parts.node.chain
     const batch = stage.kind === 'queued' ? undefined : answer.batchOf(stage.batchId)
-    const fee = stage.kind === 'queued' ? undefined : stage.fee
     const progress = batch === undefined ? undefined : this.#progressOf(batch)
     return {
       id: release.id,
@@ -185,9 +172,9 @@ class Reports implements ReleaseReports {
       l1Script: bytesToHex(release.l1Script),
       status: stage.kind === 'batched' ? (progress?.status ?? 'batched') : stage.kind,
       reason: this.#reasonOf(release, progress?.status, answer),
-      feeSats: fee === undefined ? null : Number(fee),
-      netSats: fee === undefined ? null : Number(release.value - fee),
-      l1Txid: batch === undefined ? null : transactionId(batch.transaction),
+      feeSats: Number(release.fee),
+      netSats: Number(netValue(release)),
+      ...l1TxidsOf(batch),
       confirmations: progress?.confirmations ?? 0,
       requiredConfirmations: params.peg.l1Depth + 1,
     }
@@ -195,8 +182,8 @@ class Reports implements ReleaseReports {
 
   #progressOf(batch: Batch): { status: BatchStatus; confirmations: number } {
     const { params } = this.#parts.node.chain
-    if (batch.status === 'confirmed') {
-      const buried = getPegBooks(this.#view).l1Height - batch.l1Height
+    if (batch.status.kind === 'confirmed') {
+      const buried = getPegBooks(this.#view).l1Height - batch.status.l1Height
       return { status: 'confirming', confirmations: params.peg.l1Depth + 1 + Math.max(0, buried) }
     }
     const progress = this.#parts.member?.batchProgress(batch)
@@ -215,30 +202,23 @@ class Reports implements ReleaseReports {
       if (inOneBatch < release.value) {
         return `waiting for larger reserve coins: one batch can spend ${BATCH_INPUTS_MAX} of them`
       }
-      const fee = this.#feeAt(release.l1Script, answer.feeRate)
-      if (release.value - fee < dustLimit(release.l1Script)) {
-        return 'waiting for a lower L1 fee rate'
-      }
       return 'waiting for the next batch'
     }
     if (status === 'batched') return 'waiting for the members to sign'
     return status === 'broadcast' ? 'waiting for an L1 block' : null
   }
 
-  estimateFee(l1Script: Uint8Array): bigint {
-    return this.#feeAt(l1Script, lastFeeRate(this.#parts.node.chain))
-  }
-
-  #feeAt(l1Script: Uint8Array, feeRate: number): bigint {
+  quoteFee(l1Script: Uint8Array): bigint {
     const { params } = this.#parts.node.chain
-    const epoch = activeKeyEpoch(this.#view)
-    const script =
-      epoch === undefined ? new Uint8Array(34) : depositScriptOf(params, epoch, CHANGE_RECIPIENT)
-    const coin = { outPoint: { txid: toTxid('00'.repeat(32)), vout: 0 } }
-    const payment = { value: sats(0), script: l1Script }
-    const draft = buildBatchTransaction([coin], [payment], { value: sats(0), script })
-    return feeAtRate(signedVsize(draft), feeRate)
+    return releaseFee(params, quotedFeeRate(getPegBooks(this.#view)), l1Script)
   }
+}
+
+function l1TxidsOf(batch: Batch | undefined): Pick<ReleaseView, 'l1Txid' | 'replacedL1Txids'> {
+  if (batch === undefined) return { l1Txid: null, replacedL1Txids: [] }
+  const l1Txid = transactionId(settledVersion(batch).transaction)
+  const txids = batch.versions.map(({ transaction }) => transactionId(transaction))
+  return { l1Txid, replacedL1Txids: txids.filter((txid) => txid !== l1Txid) }
 }
 
 function availableReserves(view: StateView): Available {

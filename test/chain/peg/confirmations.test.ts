@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { p2wpkhScript, withdrawScript } from '../../../src/bitcoin/script.ts'
 import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../../src/chain/l1-section.ts'
-import { type Batch, findBatch, openBatches } from '../../../src/chain/peg/batches.ts'
+import {
+  type Batch,
+  currentVersion,
+  findBatch,
+  openBatches,
+} from '../../../src/chain/peg/batches.ts'
 import { getPegBooks, isSolvent } from '../../../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
@@ -70,8 +75,8 @@ describe('a burn', () => {
     const world = withBatch(target)
     const address = depositAddress(alice.script)
     expect(isFederationScript(world.chain.state.view, address)).toBe(true)
-    world.l1.mine([world.batch.transaction])
-    const confirmations = [world.l1.prove(transactionId(world.batch.transaction))]
+    world.l1.mine([currentVersion(world.batch).transaction])
+    const confirmations = [world.l1.prove(transactionId(currentVersion(world.batch).transaction))]
     world.chain.extend({ l1Section: section(world, { confirmations }) })
     expect([...reserveCoins(world.chain.state.view)].map((coin) => coin.recipient)).toEqual([
       CHANGE_RECIPIENT,
@@ -94,16 +99,19 @@ describe('a confirmation', () => {
   it('pays the releases, takes the coins and books the change, once', () => {
     const world = withBatch(target)
     const { chain, l1, batch } = world
-    const l1Height = l1.mine([batch.transaction])
-    const proof = l1.prove(transactionId(batch.transaction))
+    const l1Height = l1.mine([currentVersion(batch).transaction])
+    const proof = l1.prove(transactionId(currentVersion(batch).transaction))
     expect(codeOf(world, { confirmations: [proof, proof] })).toBe('confirmation-of-no-open-batch')
     chain.extend({ l1Section: section(world, { confirmations: [proof] }) })
     const { view } = chain.state
-    expect(findBatch(view, batch.id)).toMatchObject({ status: 'confirmed', l1Height })
+    expect(findBatch(view, batch.id)).toMatchObject({
+      status: { kind: 'confirmed', version: 0, l1Height },
+    })
     expect(findRelease(view, 0)?.stage).toMatchObject({ kind: 'paid', batchId: batch.id, l1Height })
     expect([...openBatches(view)]).toEqual([])
     const { totals } = getPegBooks(view)
-    expect(totals).toMatchObject({ pendingReleases: 0n, inFlightFees: 0n, reserves: 600_000n })
+    expect(totals).toMatchObject({ pendingReleases: 0n, inFlightFees: 0n })
+    expect(totals.reserves).toBe(600_000n + totals.feeReserve)
     expect(isSolvent(totals)).toBe(true)
     expect(codeOf(world, { confirmations: [proof] })).toBe('confirmation-of-no-open-batch')
   })
@@ -112,8 +120,8 @@ describe('a confirmation', () => {
     const world = withBatch(target)
     const { l1, batch } = world
     const other = anL1Payment('no batch', [{ value: sats(1_000), script: target }])
-    l1.mine([batch.transaction, other])
-    const proof = l1.prove(transactionId(batch.transaction))
+    l1.mine([currentVersion(batch).transaction, other])
+    const proof = l1.prove(transactionId(currentVersion(batch).transaction))
     expect(codeOf(world, { confirmations: [l1.prove(transactionId(other))] })).toBe(
       'confirmation-of-no-open-batch',
     )
@@ -127,36 +135,37 @@ describe('a confirmation', () => {
     // Carol withdraws to a deposit address of hers that the chain has not seen.
     const world = withBatch(depositAddress(carol.script))
     const { chain, l1, batch } = world
-    l1.mine([batch.transaction])
-    const proof = l1.prove(transactionId(batch.transaction))
+    l1.mine([currentVersion(batch).transaction])
+    const proof = l1.prove(transactionId(currentVersion(batch).transaction))
     const deposits = [{ ...proof, claims: [{ vout: 0, keyEpoch: 0, recipient: carol.script }] }]
     const before = getPegBooks(chain.state.view).totals
     const block = chain.extend({ l1Section: section(world, { confirmations: [proof], deposits }) })
-    const paid = batch.transaction.outputs[0]?.value ?? 0n
+    const paid = currentVersion(batch).transaction.outputs[0]?.value ?? 0n
     expect(block.transactions[1]?.outputs).toEqual([{ value: paid, script: carol.script }])
     const { totals } = getPegBooks(chain.state.view)
     expect(totals.supply).toBe(before.supply + paid)
-    expect(totals.reserves).toBe(600_000n + paid)
+    expect(totals.reserves).toBe(600_000n + paid + totals.feeReserve)
     expect(isSolvent(totals)).toBe(true)
   })
 
   it('may also come after that deposit', () => {
     const world = withBatch(depositAddress(carol.script))
     const { chain, l1, batch } = world
-    l1.mine([batch.transaction])
-    const proof = l1.prove(transactionId(batch.transaction))
+    l1.mine([currentVersion(batch).transaction])
+    const proof = l1.prove(transactionId(currentVersion(batch).transaction))
     const deposits = [{ ...proof, claims: [{ vout: 0, keyEpoch: 0, recipient: carol.script }] }]
     chain.extend({ l1Section: section(world, { deposits }) })
     chain.extend({ l1Section: section(world, { confirmations: [proof] }) })
     const { totals } = getPegBooks(chain.state.view)
     expect(isSolvent(totals)).toBe(true)
-    expect(totals.reserves).toBe(600_000n + (batch.transaction.outputs[0]?.value ?? 0n))
+    const paid = currentVersion(batch).transaction.outputs[0]?.value ?? 0n
+    expect(totals.reserves).toBe(600_000n + paid + totals.feeReserve)
   })
 
   it('makes no deposit of the change', () => {
     const world = withBatch(target)
-    world.l1.mine([world.batch.transaction])
-    const proof = world.l1.prove(transactionId(world.batch.transaction))
+    world.l1.mine([currentVersion(world.batch).transaction])
+    const proof = world.l1.prove(transactionId(currentVersion(world.batch).transaction))
     const claims = [{ vout: 1, keyEpoch: 0, recipient: CHANGE_RECIPIENT }]
     expect(codeOf(world, { deposits: [{ ...proof, claims }] })).toBe('deposit-recipient')
   })

@@ -9,21 +9,24 @@ import {
 import { genesisChainState } from '../../../src/chain/genesis-state.ts'
 import type { ChainParams } from '../../../src/chain/params.ts'
 import {
+  BATCH_INPUTS_MAX,
   dustLimit,
   feeAtRate,
+  rateOfFee,
   signedVsize,
   withSignatures,
 } from '../../../src/chain/peg/batch-transaction.ts'
-import { type Batch, openBatches } from '../../../src/chain/peg/batches.ts'
+import {
+  type Batch,
+  changeOutputs,
+  currentVersion,
+  openBatches,
+} from '../../../src/chain/peg/batches.ts'
 import { getPegBooks, isSolvent, putPegBooks } from '../../../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { connectKeyEpoch, depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
-import {
-  BATCH_INPUTS_MAX,
-  batchDueMs,
-  connectBatches,
-  wouldBuildBatch,
-} from '../../../src/chain/peg/plan-batches.ts'
+import { batchDueMs, connectBatches, wouldBuildBatch } from '../../../src/chain/peg/plan-batches.ts'
+import { releaseFee } from '../../../src/chain/peg/release-fees.ts'
 import { findRelease, putRelease, queuedReleases } from '../../../src/chain/peg/releases.ts'
 import { findReserve, putReserve, reserveCoins } from '../../../src/chain/peg/reserves.ts'
 import { StateOverlay } from '../../../src/chain/state.ts'
@@ -48,11 +51,19 @@ function pegParams(peg: Partial<ChainParams['peg']>): ChainParams {
   return { ...base, peg: { ...base.peg, ...peg } }
 }
 
+const targetOf = (id: number): Uint8Array => targets[id % targets.length] ?? user.script
+const feeOf = (id: number) => releaseFee(base, 1_000, targetOf(id))
+
+interface PegOptions {
+  readonly order?: readonly number[]
+  readonly feeReserve?: bigint
+}
+
 /** A peg that holds these coins and owes these releases; what is left over is supply. */
 function aPeg(
   coins: readonly bigint[],
   owed: readonly bigint[],
-  order = coins.map((_, i) => i),
+  { order = coins.map((_, i) => i), feeReserve = 0n }: PegOptions = {},
 ): StateOverlay {
   const overlay = new StateOverlay(opened)
   for (const index of order) {
@@ -72,8 +83,10 @@ function aPeg(
       txid: anOutPoint(`burn ${id}`).txid,
       vout: 0,
       value: sats(value),
-      l1Script: targets[id % targets.length] ?? user.script,
+      fee: feeOf(id),
+      l1Script: targetOf(id),
       height: 1,
+      l1Height: 0,
       timeMs: 1_000 + id,
       stage: { kind: 'queued' },
     })
@@ -85,7 +98,8 @@ function aPeg(
     ...books.totals,
     reserves: sats(reserves),
     pendingReleases: sats(pending),
-    supply: sats(reserves - pending),
+    feeReserve: sats(feeReserve),
+    supply: sats(reserves - pending - feeReserve),
   }
   putPegBooks(overlay, { ...books, totals, nextReleaseId: owed.length })
   return overlay
@@ -95,30 +109,34 @@ const sum = (values: readonly bigint[]): bigint =>
   values.reduce((total, value) => total + value, 0n)
 const later = { height: 2, timeMs: 10_000_000, feeRate: 1_000 }
 const encodings = (view: StateOverlay): string[] =>
-  [...openBatches(view)].map((batch) => encodeTransaction(batch.transaction).toString())
+  [...openBatches(view)].map((batch) =>
+    encodeTransaction(currentVersion(batch).transaction).toString(),
+  )
 
 function checkBatch(view: StateOverlay, batch: Batch, feeRate: number): void {
-  const { transaction } = batch
+  const { transaction, fee, feeRate: recorded } = currentVersion(batch)
   const coins = transaction.inputs.map((input) => findReserve(view, input.prevout))
   expect(coins.every((coin) => coin?.batchId === batch.id)).toBe(true)
   expect(coins.length).toBeLessThanOrEqual(BATCH_INPUTS_MAX)
   const paid = sum(transaction.outputs.map((output) => output.value))
-  expect(sum(coins.map((coin) => coin?.value ?? 0n)) - paid).toBe(batch.fee)
-  // The fee is the rate's, and at most a rounding and a missing change output above it.
-  const wanted = feeAtRate(signedVsize(transaction), feeRate)
-  expect(batch.fee).toBeGreaterThanOrEqual(wanted)
-  expect(batch.fee).toBeLessThanOrEqual(wanted + BigInt(batch.releaseIds.length))
+  expect(sum(coins.map((coin) => coin?.value ?? 0n)) - paid).toBe(fee)
+  const vsize = signedVsize(transaction)
+  expect(recorded).toBe(rateOfFee(vsize, fee))
+  // Never below what relays, never above the rate by more than a change that cannot exist.
+  expect(fee).toBeGreaterThanOrEqual(feeAtRate(vsize, base.peg.feeRateFloor))
+  expect(fee).toBeLessThanOrEqual(feeAtRate(vsize + 44, feeRate) + dustLimit(changeScript))
   for (const output of transaction.outputs) {
     expect(output.value).toBeGreaterThanOrEqual(dustLimit(output.script))
   }
-  expect(transaction.outputs).toHaveLength(batch.releaseIds.length + (batch.hasChange ? 1 : 0))
   for (const [index, id] of batch.releaseIds.entries()) {
     const release = findRelease(view, id)
-    expect(release?.stage).toEqual({ kind: 'batched', batchId: batch.id, fee: batch.feeShare })
+    expect(release?.stage).toEqual({ kind: 'batched', batchId: batch.id })
     expect(transaction.outputs[index]?.script).toEqual(release?.l1Script)
-    expect(transaction.outputs[index]?.value).toBe((release?.value ?? 0n) - batch.feeShare)
+    expect(transaction.outputs[index]?.value).toBe((release?.value ?? 0n) - feeOf(id))
   }
-  if (batch.hasChange) expect(transaction.outputs.at(-1)?.script).toEqual(changeScript)
+  for (const { output } of changeOutputs(batch, currentVersion(batch))) {
+    expect(output.script).toEqual(changeScript)
+  }
 }
 
 const coinValue = fc.bigInt({ min: 1n, max: 2_000_000n })
@@ -143,10 +161,10 @@ function backed(coins: readonly bigint[], owed: readonly bigint[]): bigint[] {
   })
 }
 
-const mend = (feeRate: number): Batch | undefined => {
-  const peg = aPeg([100_000n, 5_000n], [99_990n])
-  connectBatches(peg, base, { ...later, feeRate })
-  return [...openBatches(peg)][0]
+const theBatch = (view: StateOverlay): Batch => {
+  const [batch] = [...openBatches(view)]
+  if (batch === undefined) throw new TypeError('no batch')
+  return batch
 }
 
 describe('batches', () => {
@@ -166,8 +184,8 @@ describe('batches', () => {
         expect(batches.length).toBeLessThanOrEqual(openBatchesMax)
         for (const batch of batches) checkBatch(peg, batch, feeRate)
 
-        const spent = batches.flatMap(({ transaction }) =>
-          transaction.inputs.map((i) => outPointKey(i.prevout)),
+        const spent = batches.flatMap((batch) =>
+          currentVersion(batch).transaction.inputs.map((i) => outPointKey(i.prevout)),
         )
         expect(new Set(spent).size).toBe(spent.length)
         const taken = batches.flatMap((batch) => batch.releaseIds)
@@ -178,16 +196,12 @@ describe('batches', () => {
         expect(isSolvent(totals)).toBe(true)
         expect(totals.supply).toBe(before.supply)
         expect(totals.reserves).toBe(sum([...reserveCoins(peg)].map((coin) => coin.value)))
-        expect(totals.inFlightFees).toBe(sum(batches.map((batch) => batch.fee)))
+        expect(totals.inFlightFees).toBe(sum(batches.map((batch) => currentVersion(batch).fee)))
 
         const shuffled = coins
           .map((_, index) => ({ index, at: random.next().value }))
           .toSorted((a, b) => a.at - b.at)
-        const other = aPeg(
-          coins,
-          owed,
-          shuffled.map(({ index }) => index),
-        )
+        const other = aPeg(coins, owed, { order: shuffled.map(({ index }) => index) })
         connectBatches(other, params, context)
         expect(encodings(other)).toEqual(encodings(peg))
       }),
@@ -200,9 +214,9 @@ describe('batches', () => {
     connectBatches(peg, base, later)
     const [batch] = [...openBatches(peg)]
     if (batch === undefined) throw new TypeError('no batch')
-    const signatures = batch.transaction.inputs.map(() => new Uint8Array(64))
-    expect(transactionVsize(withSignatures(batch.transaction, signatures))).toBe(
-      signedVsize(batch.transaction),
+    const signatures = currentVersion(batch).transaction.inputs.map(() => new Uint8Array(64))
+    expect(transactionVsize(withSignatures(currentVersion(batch).transaction, signatures))).toBe(
+      signedVsize(currentVersion(batch).transaction),
     )
   })
 
@@ -237,32 +251,37 @@ describe('batches', () => {
     expect([...queuedReleases(peg)].map((release) => release.id)).toEqual([1])
   })
 
-  it('leave a release that the fee would eat in the queue', () => {
-    const peg = aPeg([10_000_000n], [10_000n, 5_000_000n])
-    connectBatches(peg, base, { ...later, feeRate: 120_000 })
-    const [batch] = [...openBatches(peg)]
-    expect(batch?.releaseIds).toEqual([1])
-    expect([...queuedReleases(peg)].map((release) => release.id)).toEqual([0])
-    expect(wouldBuildBatch(peg, base, { ...later, feeRate: 120_000 })).toBe(false)
+  it('are topped up from the fee reserve, go slower without it, and wait below what relays', () => {
+    const dear = { ...later, feeRate: 20_000 }
+    const rich = aPeg([10_000_000n], [5_000_000n], { feeReserve: 100_000n })
+    connectBatches(rich, base, dear)
+    expect(currentVersion(theBatch(rich)).feeRate).toBeGreaterThanOrEqual(20_000)
+    expect(getPegBooks(rich).totals.feeReserve).toBeLessThan(100_000n)
+
+    const poor = aPeg([10_000_000n], [5_000_000n])
+    connectBatches(poor, base, dear)
+    expect(currentVersion(theBatch(poor)).fee).toBe(feeOf(0))
+    expect(getPegBooks(poor).totals.feeReserve).toBe(0n)
+
+    // A hundred inputs cost more than one release has paid, at any rate.
+    const small = Array.from({ length: 100 }, () => 10_000n)
+    const stuck = aPeg(small, [900_000n])
+    expect(wouldBuildBatch(stuck, base, later)).toBe(false)
+    const helped = aPeg(small, [900_000n], { feeReserve: 6_000n })
+    connectBatches(helped, base, later)
+    expect(currentVersion(theBatch(helped)).transaction.inputs.length).toBeGreaterThan(90)
   })
 
   it('reach for more coins only when a release needs them', () => {
     const coins = Array.from({ length: 150 }, () => 10_000n)
     const few = aPeg(coins, [15_000n])
     connectBatches(few, base, later)
-    expect([...openBatches(few)][0]?.transaction.inputs).toHaveLength(2)
-    const most = aPeg(coins, [1_000_000n])
+    expect(currentVersion(theBatch(few)).transaction.inputs).toHaveLength(2)
+    const most = aPeg(coins, [990_000n], { feeReserve: 6_000n })
     connectBatches(most, base, later)
-    expect([...openBatches(most)][0]?.transaction.inputs).toHaveLength(BATCH_INPUTS_MAX)
-    const over = aPeg(coins, [1_000_001n])
+    expect(currentVersion(theBatch(most)).transaction.inputs).toHaveLength(BATCH_INPUTS_MAX)
+    const over = aPeg(coins, [1_000_001n], { feeReserve: 6_000n })
     connectBatches(over, base, later)
     expect([...openBatches(over)]).toHaveLength(0)
-  })
-
-  it('mend a change that cannot exist the cheaper way', () => {
-    expect(mend(1_000)?.transaction.inputs).toHaveLength(2)
-    const dear = mend(20_000)
-    expect(dear?.transaction.inputs).toHaveLength(1)
-    expect(dear?.transaction.outputs.at(-1)?.value).toBe(dustLimit(changeScript))
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { authoriseBatch, signingTaskOf } from '../../../federation/releases/batch-authorisation.ts'
+import { type Batch, currentVersion } from '../../../src/chain/peg/batches.ts'
 import { putReserve, reserveCoins } from '../../../src/chain/peg/reserves.ts'
 import { StateOverlay } from '../../../src/chain/state.ts'
 import { AssertionError } from '../../../src/primitives/assert.ts'
@@ -12,7 +13,7 @@ describe('what a member may sign for a batch', () => {
     const [batch] = world.openBatches()
     const { view } = world.chain.state
     const first = authoriseBatch(view, world.params, batch!, 0)
-    expect(first?.inputs).toHaveLength(batch!.transaction.inputs.length)
+    expect(first?.inputs).toHaveLength(currentVersion(batch!).transaction.inputs.length)
     expect(first).toEqual(authoriseBatch(view, world.params, batch!, 0))
     expect(new Set(first?.inputs.map(({ sighash }) => sighash.length))).toEqual(new Set([32]))
   })
@@ -21,9 +22,8 @@ describe('what a member may sign for a batch', () => {
     const world = await BatchWorld.withBatches(1)
     const [batch] = world.openBatches()
     const { view } = world.chain.state
-    expect(
-      authoriseBatch(view, world.params, { ...batch!, status: 'confirmed' }, 0),
-    ).toBeUndefined()
+    const status = { kind: 'confirmed', version: 0, l1Height: 120 } as const
+    expect(authoriseBatch(view, world.params, { ...batch!, status }, 0)).toBeUndefined()
     expect(authoriseBatch(view, world.params, batch!, 1)).toBeUndefined()
   })
 
@@ -45,13 +45,16 @@ describe('what a member may sign for a batch', () => {
     const [batch] = world.openBatches()
     const { params } = world
     const task = signingTaskOf(params, batch!)
-    const other = { ...batch!.transaction, lockTime: 1 }
+    const version = currentVersion(batch!)
+    const other = { ...version, transaction: { ...version.transaction, lockTime: 1 } }
+    const replaced: Batch = { ...batch!, versions: [version, other] }
     const names = [
       task,
       signingTaskOf(params, { ...batch!, id: 1 }),
-      signingTaskOf(params, { ...batch!, transaction: other }),
+      signingTaskOf(params, replaced),
       signingTaskOf(testParams(5), batch!),
     ].map(({ batchId }) => batchId)
     expect(new Set(names).size).toBe(4)
+    expect([task.version, signingTaskOf(params, replaced).version]).toEqual([0, 1])
   })
 })

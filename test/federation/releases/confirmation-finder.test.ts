@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createConfirmationFinder } from '../../../federation/releases/confirmation-finder.ts'
 import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
-import type { Batch } from '../../../src/chain/peg/batches.ts'
+import type { Batch, BatchVersion } from '../../../src/chain/peg/batches.ts'
 import { sats } from '../../../src/primitives/units.ts'
 import { WALLET_SCRIPT } from '../l1/taproot-spender.ts'
 import { PegWorld } from '../peg-world.ts'
@@ -9,18 +9,18 @@ import { PegWorld } from '../peg-world.ts'
 function batchOf(transaction: Transaction, afterL1Height: number, id = 0): Batch {
   return {
     id,
-    status: 'open',
-    transaction,
-    releaseIds: [],
-    fee: sats(0),
-    feeShare: sats(0),
+    kind: 'payment',
+    status: { kind: 'open' },
+    keyEpoch: 0,
     changeKeyEpoch: 0,
-    hasChange: false,
-    height: 1,
+    releaseIds: [],
+    versions: [versionOf(transaction, afterL1Height)],
     timeMs: 0,
-    afterL1Height,
-    l1Height: 0,
   }
+}
+
+function versionOf(transaction: Transaction, l1Height: number): BatchVersion {
+  return { transaction, fee: sats(0), feeRate: 1_000, height: 1, l1Height }
 }
 
 async function finding() {
@@ -41,13 +41,13 @@ describe('the confirmation finder', () => {
     const first = payment()
     const batch = batchOf(first, world.l1Tip.height)
     expect(await look([batch])).toBe('done')
-    expect(finder.heightOf(transactionId(first))).toBeUndefined()
+    expect(finder.find(batch)).toBeUndefined()
     await world.mine(60)
     world.send(first)
     await world.mine()
     expect(await finder.look([batch], world.l1Tip.height)).toBe('more')
     await look([batch])
-    expect(finder.heightOf(transactionId(first))).toBe(171)
+    expect(finder.find(batch)).toEqual({ txid: transactionId(first), l1Height: 171 })
   })
 
   it('finds a batch that it hears of late, below where it has looked for others', async () => {
@@ -58,10 +58,25 @@ describe('the confirmation finder', () => {
     await world.mine(3)
     world.send(early)
     await world.mine(3)
-    await look([batchOf(early, after + 2)])
-    await look([batchOf(early, after + 2), batchOf(late, after, 1)])
-    expect(finder.heightOf(transactionId(late))).toBe(after + 1)
-    expect(finder.heightOf(transactionId(early))).toBe(after + 4)
+    const batches = [batchOf(early, after + 2), batchOf(late, after, 1)]
+    await look(batches.slice(0, 1))
+    await look(batches)
+    expect(batches.map((batch) => finder.find(batch)?.l1Height)).toEqual([after + 4, after + 1])
+  })
+
+  it('finds whichever version of a batch L1 took, also one that was replaced', async () => {
+    const { world, finder, payment, look } = await finding()
+    const [replaced, current] = [payment(), payment()]
+    const after = world.l1Tip.height
+    const batch = batchOf(replaced, after)
+    const versions = [...batch.versions, versionOf(current, after + 3)]
+    await world.mine(3)
+    world.send(replaced)
+    await world.mine()
+    await look([batch])
+    await look([{ ...batch, versions }])
+    const found = { txid: transactionId(replaced), l1Height: after + 4 }
+    expect(finder.find({ ...batch, versions })).toEqual(found)
   })
 
   it('looks again after a reorganisation, however deep', async () => {
@@ -74,12 +89,12 @@ describe('the confirmation finder', () => {
     const before = finder.revision()
     await world.l1Chain.reorganise(25, { script: WALLET_SCRIPT, transactions: 'forget' })
     await look([batch])
-    expect(finder.heightOf(transactionId(payout))).toBeUndefined()
+    expect(finder.find(batch)).toBeUndefined()
     expect(finder.revision()).toBeGreaterThan(before)
     world.send(payout)
     await world.mine()
     await look([batch])
-    expect(finder.heightOf(transactionId(payout))).toBe(world.l1Tip.height)
+    expect(finder.find(batch)?.l1Height).toBe(world.l1Tip.height)
   })
 
   it('is stuck, not busy, while L1 lacks a block', async () => {
@@ -102,6 +117,6 @@ describe('the confirmation finder', () => {
     await world.mine()
     await look([batch])
     await look([])
-    expect(finder.heightOf(transactionId(payout))).toBeUndefined()
+    expect(finder.find(batch)).toBeUndefined()
   })
 })

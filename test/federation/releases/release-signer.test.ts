@@ -9,6 +9,7 @@ import {
   type SignedBatches,
 } from '../../../federation/releases/signed-batches.ts'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
+import { currentVersion } from '../../../src/chain/peg/batches.ts'
 import { signSchnorr } from '../../../src/primitives/secp256k1.ts'
 import type { AppendLog } from '../../../src/runtime/runtime.ts'
 import { MemoryDisk, openMemoryStore } from '../../../src/storage/memory-store.ts'
@@ -126,7 +127,7 @@ describe('the release signer', () => {
     await net.run(() => net.isSignedBy([0, 1, 2, 3]))
     const [batch] = net.world.openBatches()
     const transaction = net.nodes.get(2)!.signed.find(batch!)!
-    expect(transactionId(transaction)).toBe(transactionId(batch!.transaction))
+    expect(transactionId(transaction)).toBe(transactionId(currentVersion(batch!).transaction))
     net.world.send(transaction)
     const [hash] = await net.world.mine(4)
     await net.world.confirm(transaction, hash!)

@@ -11,7 +11,7 @@ import {
 } from '../../../federation/signing/frost.ts'
 import type { Transaction } from '../../../src/bitcoin/transaction.ts'
 import { withSignatures } from '../../../src/chain/peg/batch-transaction.ts'
-import type { Batch } from '../../../src/chain/peg/batches.ts'
+import { type Batch, currentVersion } from '../../../src/chain/peg/batches.ts'
 import type { PegWorld } from '../peg-world.ts'
 
 export function signAlone(world: PegWorld, batch: Batch, shares: readonly KeyShare[]): Transaction {
@@ -29,5 +29,5 @@ export function signAlone(world: PegWorld, batch: Batch, shares: readonly KeySha
     if (!signature.ok) throw new TypeError('no signature')
     return signature.value
   })
-  return withSignatures(batch.transaction, signatures)
+  return withSignatures(currentVersion(batch).transaction, signatures)
 }

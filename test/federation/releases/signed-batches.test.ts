@@ -6,6 +6,7 @@ import {
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { withSignatures } from '../../../src/chain/peg/batch-transaction.ts'
 import type { Batch } from '../../../src/chain/peg/batches.ts'
+import { currentVersion } from '../../../src/chain/peg/batches.ts'
 import { present } from '../../../src/primitives/assert.ts'
 import type { KeyValueStore } from '../../../src/runtime/runtime.ts'
 import { MemoryDisk, openMemoryStore } from '../../../src/storage/memory-store.ts'
@@ -70,8 +71,8 @@ describe('signed batches', () => {
     await before.add(one!, signed(world, one!))
     disk.crash()
     const again = await openSigned(world, openMemoryStore(disk))
-    expect(transactionId(again.find(one!)!)).toBe(transactionId(one!.transaction))
-    expect(again.find({ ...one!, transaction: two!.transaction })).toBeUndefined()
+    expect(transactionId(again.find(one!)!)).toBe(transactionId(currentVersion(one!).transaction))
+    expect(again.find({ ...one!, versions: two!.versions })).toBeUndefined()
   })
 
   it('keep the first of two signed forms, since L1 has it', async () => {
@@ -93,8 +94,9 @@ describe('signed batches', () => {
     const world = await BatchWorld.withBatches(2)
     const [one, two] = world.openBatches()
     const batches = await openSigned(world, openMemoryStore())
-    const spoilt = one!.transaction.inputs.map(() => new Uint8Array(64).fill(1))
-    await batches.add(one!, withSignatures(one!.transaction, spoilt))
+    const { transaction } = currentVersion(one!)
+    const spoilt = transaction.inputs.map(() => new Uint8Array(64).fill(1))
+    await batches.add(one!, withSignatures(transaction, spoilt))
     await batches.add(two!, signed(world, two!))
     world.l1.isDown = true
     await batches.broadcast(world.chain.state.view, 'tip')
