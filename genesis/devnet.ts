@@ -42,6 +42,7 @@ export function devnetGenesis(options: DevnetGenesisOptions): Genesis {
       reserveCoinsMax: 64,
       upkeepFeeRateMax: 10_000,
       refreshAfterL1Blocks: 2_160,
+      keyProbeTimeoutL1Blocks: 144,
       recovery: {
         delayBlocks: 4_320,
         threshold: Math.floor(options.recoveryKeys.length / 2) + 1,

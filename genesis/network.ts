@@ -57,6 +57,7 @@ const genesisSchema = z.strictObject({
     reserveCoinsMax: z.number().int().min(2).max(10_000),
     upkeepFeeRateMax: z.number().int().min(1000).max(10_000_000),
     refreshAfterL1Blocks: z.number().int().min(1).max(65_535),
+    keyProbeTimeoutL1Blocks: z.number().int().min(6).max(52_560),
     recovery: z.strictObject({
       delayBlocks: z.number().int().min(1).max(65_535),
       threshold: z.number().int().min(1).max(16),
@@ -139,6 +140,11 @@ function checkUpkeep(peg: Genesis['peg']): void {
     peg.refreshAfterL1Blocks * 2 > peg.recovery.delayBlocks,
     'peg.refreshAfterL1Blocks: more than half of recovery.delayBlocks',
   )
+  // Probe and proof are each proved only when they are as deep as every header here.
+  refuse(
+    peg.keyProbeTimeoutL1Blocks < 4 * peg.l1Depth,
+    'peg.keyProbeTimeoutL1Blocks: less than four times l1Depth',
+  )
 }
 
 /** What a release to the longest output pays at the lowest rate. */
@@ -202,6 +208,7 @@ export function chainParams(genesis: Genesis): ChainParams {
       reserveCoinsMax: peg.reserveCoinsMax,
       upkeepFeeRateMax: peg.upkeepFeeRateMax,
       refreshAfterL1Blocks: peg.refreshAfterL1Blocks,
+      keyProbeTimeoutL1Blocks: peg.keyProbeTimeoutL1Blocks,
       recovery: { ...peg.recovery, keys: peg.recovery.keys.map(toXOnlyKey) },
     },
   }

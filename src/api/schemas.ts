@@ -261,7 +261,7 @@ export const reservesView = z.object({
       z.object({
         id: count,
         /** Payments pay releases; upkeep moves the federation's own coins. */
-        kind: z.enum(['payment', 'upkeep']),
+        kind: z.enum(['payment', 'upkeep', 'probe', 'proof']),
         /** Of the version that L1 has, else of the one that members sign. */
         txid: hash,
         /** Oldest first. */

@@ -40,6 +40,8 @@ export interface PegParams {
   readonly upkeepFeeRateMax: number
   /** Reserve coins of this age move, long before the recovery leaf opens. */
   readonly refreshAfterL1Blocks: number
+  /** A new key that has not proved itself this long after its probe is given up. */
+  readonly keyProbeTimeoutL1Blocks: number
   readonly recovery: RecoveryPolicy
 }
 

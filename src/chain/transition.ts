@@ -7,7 +7,7 @@
  *   3. L1 headers, member changes, key epochs, release confirmations, deposits (L1 section)
  *   4. the mint transaction, which must be the one that the deposits give
  *   5. the other transactions: inputs, scripts, burns
- *   6. batches that are due
+ *   6. the probe or proof of a new key, batches that are due
  *   7. the solvency equation
  */
 
@@ -38,6 +38,7 @@ import { getPegBooks, isSolvent } from './peg/books.ts'
 import { connectConfirmations } from './peg/confirmations.ts'
 import { buildMintTransaction, connectDeposits, type ProvedDeposit } from './peg/deposits.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
+import { connectKeyProbe, connectKeyProofs } from './peg/key-probe.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
 import { connectFeeRate } from './peg/release-fees.ts'
@@ -100,7 +101,9 @@ export function applyContent(
   const spending = connectTransactions(overlay, params, tip, content, ordinary.value, scripts)
   if (!spending.ok) return spending
 
-  connectBatches(overlay, params, { height, timeMs: content.timeMs, feeRate: content.feeRate })
+  const batchContext = { height, timeMs: content.timeMs, feeRate: content.feeRate }
+  connectKeyProbe(overlay, params, batchContext)
+  connectBatches(overlay, params, batchContext)
   const totals = getPegBooks(overlay).totals
   // The total of the reserves is the sum of the coins, block by block.
   if (totals.reserves !== reservesBefore + reservesChange(overlay)) return reject('insolvent')
@@ -142,6 +145,7 @@ function connectL1Section(
   }
   const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
+  connectKeyProofs(overlay, confirmed.value, height)
   const deposits = connectDeposits(overlay, params, section, height)
   if (!deposits.ok) return deposits
   return ok({ deposits: deposits.value, confirmed: confirmed.value })

@@ -147,7 +147,7 @@ export const reservesAnswer = z.object({
     .array(
       z.object({
         id: count,
-        kind: z.enum(['payment', 'upkeep']),
+        kind: z.enum(['payment', 'upkeep', 'probe', 'proof']),
         txid: hash,
         versions: z
           .array(z.object({ txid: hash, feeSats: amount, feeRateSatsPerKvb: count }))
@@ -162,11 +162,31 @@ export const reservesAnswer = z.object({
     .max(MAX_ROWS),
 })
 
+const members = z
+  .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
+  .max(256)
+const memberKeys = z.array(hash).max(256)
+
 export const federationAnswer = z.object({
+  epoch: count,
+  setHash: hash,
+  nextEpoch: count,
   threshold: count,
-  members: z
-    .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
-    .max(1_000),
+  members,
+  pending: z
+    .object({
+      epoch: count,
+      threshold: count,
+      members,
+      approvedHeight: count,
+      stage: z.enum(['key-generation', 'funding', 'probe']),
+      probeL1Height: count.nullable(),
+      keyGeneration: z
+        .object({ attempt: count, phase: word, waitingFor: z.array(count).max(256) })
+        .nullable(),
+    })
+    .nullable(),
+  waitingChange: z.object({ epoch: count, threshold: count, members: memberKeys }).nullable(),
   keyEpochs: z
     .array(
       z.object({
@@ -174,7 +194,11 @@ export const federationAnswer = z.object({
         groupKey: z.string().refine((value) => isHex(value, 33), 'not a compressed key'),
         threshold: count,
         state: word,
+        members: memberKeys,
+        announcedHeight: count,
         activatedHeight: count.nullable(),
+        coins: count,
+        coinsSats: amount,
       }),
     )
     .max(MAX_ROWS),

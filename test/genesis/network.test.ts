@@ -153,7 +153,7 @@ describe('the chain id', () => {
 
   it('is this for this file', () => {
     expect(chainId(genesis)).toBe(
-      '0011785834d9130268dba2298cf8bb1dbea916c4a0649d66547745c4e68f1f0a',
+      '0b66987e4dd0adee82d56289b268ddb0b585493c07d7dd055784f361cc1223fa',
     )
   })
 })

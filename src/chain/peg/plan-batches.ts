@@ -19,7 +19,7 @@ import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import { choosePayments, type PaymentChoice } from './choose-payments.ts'
 import { CHANGE_RECIPIENT } from './deposit-address.ts'
 import { FreeCoins } from './free-coins.ts'
-import { activeKeyEpoch, depositScriptOf } from './key-epochs.ts'
+import { activeKeyEpoch, depositScriptOf, findDepositEpoch } from './key-epochs.ts'
 import { findRelease, netValue, putRelease, queuedReleases, type Release } from './releases.ts'
 import { putReserve, type ReserveCoin } from './reserves.ts'
 import type { Settlement } from './settle-batch.ts'
@@ -112,6 +112,8 @@ function planPayment(
     changePartMin: splitCoinMinSats,
   }
   for (const epoch of coins.epochs()) {
+    // A key that has not proved itself pays nobody.
+    if (findDepositEpoch(view, epoch) === undefined) continue
     const choice = choosePayments(queue, coins.of(epoch), batchReleasesMax, {
       ...terms,
       feeReserve: books.totals.feeReserve,
