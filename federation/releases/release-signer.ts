@@ -1,7 +1,7 @@
 /**
- * Has batches of one key epoch signed: every open one of this member's own final state becomes a task of the signing
- * sessions, after the member's own L1 has judged the transaction; what comes out signed is stored and
- * sent to L1. A frozen or halted member signs nothing.
+ * Has the batches of one key epoch signed: every open one of this member's own final state becomes a
+ * task of the signing sessions, after the member's own L1 has judged the transaction; what comes out
+ * signed is stored and sent to L1. A frozen or halted member signs nothing.
  *
  * A batch that this member holds signed already becomes a task as well: the others may have lost it,
  * and they need a quorum to sign the same transaction again.
@@ -118,13 +118,15 @@ class Signer implements ReleaseSigner {
 
   async update(): Promise<void> {
     const { view, params } = this.#parts
-    const open = new Map([...openBatches(view())].map((batch) => [batch.id, batch]))
+    const { epoch } = this.#parts.share
+    const ours = [...openBatches(view())].filter(({ keyEpoch }) => keyEpoch === epoch)
+    const open = new Map(ours.map((batch) => [batch.id, batch]))
     this.#forgetOthers(open)
     for (const batch of open.values()) {
       const task = signingTaskOf(params, batch)
       if (this.#stopped || this.#tasks.has(taskKey(task))) continue
       if (!(await this.#isAcceptable(batch))) continue
-      const authorisation = authoriseBatch(view(), params, batch, this.#parts.share.epoch)
+      const authorisation = authoriseBatch(view(), params, batch, epoch)
       if (authorisation === undefined) continue
       this.#tasks.set(taskKey(task), { task, batchId: batch.id, authorisation })
       this.#step({ kind: 'task', task, nowMs: this.#nowMs() })

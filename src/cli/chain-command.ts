@@ -18,6 +18,7 @@ import { btc, fields, utcTime } from './output.ts'
 import { addProofCommand } from './proof-command.ts'
 import { addSnapshotCommands } from './snapshot-command.ts'
 import { addTestTransactionCommand } from './test-transaction-command.ts'
+import { validatorHistory } from './validator-history.ts'
 
 const MAX_HEIGHT = 0xffffffff
 
@@ -123,7 +124,9 @@ async function verifyBlock({ context, args, options }: CommandCall): Promise<voi
     args[0] === undefined
       ? status.height
       : parseWhole(args[0], 'the height', { min: 1, max: MAX_HEIGHT })
-  const finality = verifyFinality(identity, height, await context.node.certificate(height))
+  const { handovers } = await context.node.handovers()
+  const sets = validatorHistory(identity, handovers)
+  const finality = verifyFinality(identity, sets, height, await context.node.certificate(height))
   context.output.result({ verified: true, ...finality }, () =>
     fields([
       ['height', String(finality.height)],

@@ -231,6 +231,8 @@ export const certificateAnswer = z.object({
   header: bytes,
 })
 
+export const handoversAnswer = z.object({ handovers: z.array(bytes).max(256) })
+
 /** RFC 9457. */
 export const problemAnswer = z.object({
   title: text.optional(),

@@ -5,6 +5,7 @@ import { isHex } from '../primitives/bytes.ts'
 import { boundedFetch, type HttpAnswer } from '../wallet/bounded-fetch.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
+import type { MemberChangeFile } from './member-change-file.ts'
 import {
   certificateAnswer,
   claimAnswer,
@@ -95,8 +96,18 @@ export class NodeClient {
     return this.#json('/v1/federation', federationAnswer)
   }
 
+  submitMemberChange(
+    change: Pick<MemberChangeFile, 'epoch' | 'threshold' | 'members' | 'approvals'>,
+  ): Promise<z.infer<typeof claimAnswer>> {
+    return this.#json('/v1/federation/member-change', claimAnswer, { json: change })
+  }
+
   evidence(limit: number): Promise<z.infer<typeof evidenceListAnswer>> {
     return this.#json(`/v1/evidence?limit=${limit}`, evidenceListAnswer)
+  }
+
+  handovers(): Promise<z.infer<typeof handoversAnswer>> {
+    return this.#json('/v1/handovers', handoversAnswer)
   }
 
   certificate(height: number): Promise<z.infer<typeof certificateAnswer>> {

@@ -162,6 +162,9 @@ describe('chain verify', () => {
 describe('federation', () => {
   test('members and key epochs are shown', async () => {
     const answer = {
+      epoch: 0,
+      setHash: SOME_TXID,
+      nextEpoch: 1,
       threshold: 3,
       members: [0, 1].map((index) => ({
         index,
@@ -170,8 +173,20 @@ describe('federation', () => {
         self: index === 0,
       })),
       keyEpochs: [
-        { epoch: 0, groupKey: `02${SOME_TXID}`, threshold: 3, state: 'active', activatedHeight: 4 },
+        {
+          epoch: 0,
+          groupKey: `02${SOME_TXID}`,
+          threshold: 3,
+          state: 'active',
+          members: ['0a'.repeat(32)],
+          announcedHeight: 4,
+          activatedHeight: 4,
+          coins: 1,
+          coinsSats: 951_500,
+        },
       ],
+      pending: null,
+      waitingChange: null,
     }
     node.answers.set('GET /v1/federation', ok(answer))
     const run = await cli(at('federation', 'members'))

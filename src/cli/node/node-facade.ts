@@ -73,6 +73,7 @@ export function createChainQueries(node: Node): ChainQueries {
     tip: () => present(database.tip(), 'tip'),
     blockHashAt: (height) => database.blockHashAt(height),
     blockTimeAt: (height) => database.findBlockInfo(height)?.time,
+    handovers: () => database.handovers.all(),
     findBlock: (hash) => database.findBlock(hash),
     findTransaction: (txid) => database.findTransaction(txid),
     findOutput: (outPoint) => database.findOutput(outPoint),
