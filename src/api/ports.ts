@@ -81,6 +81,8 @@ export interface ChainQueries {
   blockHashAt(height: number): BlockHash | undefined
   /** Header time in seconds, without reading the block. */
   blockTimeAt(height: number): number | undefined
+  /** Every handover from one validator set to the next, encoded, oldest first. */
+  handovers(): readonly Uint8Array[]
   findBlock(hash: BlockHash): StoredBlock | undefined
   findTransaction(txid: Txid): ConfirmedTransaction | undefined
   /** Also when its transaction is not here, because the chain began with a snapshot that had it. */

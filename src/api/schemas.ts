@@ -379,6 +379,10 @@ export const certificateView = z.object({
 })
 export type CertificateView = z.infer<typeof certificateView>
 
+/** Encoded, oldest first. */
+export const handoversView = z.object({ handovers: z.array(hex).readonly() })
+export type HandoversView = z.infer<typeof handoversView>
+
 export const proofView = z.object({
   height: count,
   blockHash: hash,

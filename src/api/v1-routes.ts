@@ -27,6 +27,7 @@ import {
   depositsQuery,
   EVIDENCE_LIMIT_MAX,
   evidenceQuery,
+  type HandoversView,
   memberChangeRequest,
   outPointText,
   type ProofView,
@@ -89,10 +90,15 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
     c.header('Cache-Control', 'public, max-age=157784630')
     return c.json(view)
   })
+  routes.get('/handovers', (c) => c.json(handoversJson(api)))
   addProofRoutes(routes, api)
   addDepositRoutes(routes, api)
   addReleaseRoutes(routes, api)
   return routes
+}
+
+function handoversJson({ queries }: ApiContext): HandoversView {
+  return { handovers: queries.handovers().map(bytesToHex) }
 }
 
 function addProofRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {

@@ -104,6 +104,7 @@ export class ChainFixture {
   verdict: Result<Txid, Rejection> | undefined
   readonly submitted: Transaction[] = []
   readonly memberChanges: MemberChange[] = []
+  readonly handovers: Uint8Array[] = []
   /** A real one, for packages and dry runs; it knows no coins unless `admission` gives them. */
   readonly pool = createMempool()
   admission: AdmissionContext = {
@@ -299,6 +300,7 @@ export class ChainFixture {
       tip: () => ({ height: this.tip.height, hash: this.tip.hash }),
       blockHashAt: (height) => this.blocks[height]?.hash,
       blockTimeAt: (height) => this.blocks[height]?.block.header.time,
+      handovers: () => this.handovers,
       findBlock: (hash) => this.blocks.find((one) => one.hash === hash),
       findTransaction: (txid) => this.#findTransaction(txid),
       findOutput: ({ txid, vout }) => this.#findTransaction(txid)?.transaction.outputs[vout],
