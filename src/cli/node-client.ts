@@ -15,6 +15,7 @@ import {
   esploraTransactionAnswer,
   evidenceListAnswer,
   federationAnswer,
+  handoversAnswer,
   problemAnswer,
   releaseAnswer,
   releasesAnswer,

@@ -134,6 +134,7 @@ describe('chain verify', () => {
   }
 
   test('accepts a quorum of the genesis validators', async () => {
+    node.answers.set('GET /v1/handovers', ok({ handovers: [] }))
     node.answers.set('GET /v1/blocks/9/certificate', ok(answer([0, 2, 3])))
     const run = await cli(at('chain', 'verify', '9', '--json'))
     expect(json(run)).toEqual({
@@ -152,6 +153,7 @@ describe('chain verify', () => {
     ['too short a header', { ...answer([0, 1, 2]), header: '00' }],
     ['noise', { ...answer([0, 1, 2]), certificate: 'ffff' }],
   ])('%s proves nothing: exit code 9', async (_name, wrong) => {
+    node.answers.set('GET /v1/handovers', ok({ handovers: [] }))
     node.answers.set('GET /v1/blocks/9/certificate', ok(wrong))
     const run = await cli(at('chain', 'verify', '9', '--json'))
     expect(run.exitCode).toBe(9)

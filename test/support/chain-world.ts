@@ -311,6 +311,8 @@ export class TestChain {
 }
 
 export interface MintedWorld {
+  /** Of the chain, from block 1 on. */
+  readonly blocks: readonly Block[]
   readonly chain: TestChain
   readonly l1: TestL1
   /** On L1. */
@@ -326,7 +328,7 @@ export function mintedWorld(value: bigint, params: ChainParams = testParams()): 
   const l1 = new TestL1()
   const { announcement } = aKeyEpoch(params)
   const recipient = aUser('alice').script
-  chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
+  const first = chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
   const address = depositScriptOf(params, announcement, recipient)
   const deposit = anL1Payment('alice pays in', [{ value: sats(value), script: address }])
   l1.mine([deposit])
@@ -343,6 +345,7 @@ export function mintedWorld(value: bigint, params: ChainParams = testParams()): 
   if (mint === undefined) throw new TypeError('nothing minted')
   return {
     chain,
+    blocks: [first, block],
     l1,
     deposit,
     mint,

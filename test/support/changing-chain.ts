@@ -19,16 +19,17 @@ export class ChangingChain {
   readonly params: ChainParams
   readonly chain: TestChain
   readonly l1: TestL1
-  /** Every block above the first two. */
-  readonly blocks: Block[] = []
+  /** From block 1 on. */
+  readonly blocks: Block[]
   #coin: {
     readonly outPoint: { txid: ReturnType<typeof transactionId>; vout: number }
     value: bigint
   }
 
   constructor(params: ChainParams, depositSats = 1_000_000n) {
-    const { chain, l1, coin } = mintedWorld(depositSats, params)
+    const { chain, l1, coin, blocks } = mintedWorld(depositSats, params)
     this.params = params
+    this.blocks = [...blocks]
     this.chain = chain
     this.l1 = l1
     this.#coin = coin
