@@ -43,7 +43,7 @@ async function showEpochs({ context }: CommandCall): Promise<void> {
 function describePending(pending: NonNullable<FederationAnswer['pending']>): readonly string[] {
   const { epoch, members, threshold, stage, keyGeneration, probeL1Height } = pending
   const lines = [`epoch ${epoch}: ${members.length} members are to take over, ${threshold} sign`]
-  if (stage === 'funding') lines.push('its key is made, and waits for a coin to prove itself with')
+  if (stage === 'funding') lines.push('its key is made, and waits for a coin and a fee reserve to prove itself with')
   if (stage === 'probe') {
     lines.push(`its key proves itself with a coin on L1, since L1 height ${probeL1Height}`)
   }

@@ -184,7 +184,11 @@ describe('federation epochs', () => {
       { ...pending, stage: 'key-generation', keyGeneration: null },
       new RegExp(`make their key\\n {2}waiting for ${NEWCOMER}`),
     ],
-    ['there is no coin', { ...pending, stage: 'funding', keyGeneration: null }, /waits for a coin/],
+    [
+      'there is no coin',
+      { ...pending, stage: 'funding', keyGeneration: null },
+      /waits for a coin and a fee reserve/,
+    ],
     [
       'the key proves itself',
       { ...pending, stage: 'probe', probeL1Height: 120, keyGeneration: null },
