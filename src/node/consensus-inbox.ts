@@ -16,7 +16,7 @@ import type { Certificate } from '../consensus/certificate.ts'
 import type { Evidence } from '../consensus/evidence.ts'
 import { decodeMessage, type Message } from '../consensus/messages.ts'
 import type { Consensus } from '../consensus/step.ts'
-import { verifyMessage } from '../consensus/verify-message.ts'
+import { signedHeight, verifyMessage } from '../consensus/verify-message.ts'
 import type { Vote, VoteContext } from '../consensus/votes.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { DecodeError } from '../primitives/codec.ts'
@@ -238,12 +238,12 @@ export class ConsensusInbox {
   /** Under the validators of its height. */
   #verify(message: Message): boolean {
     const { core } = this.#parts.epoch()
-    return verifyMessage(message, this.#parts.contextAt(judgedHeight(message) ?? Infinity), core)
+    return verifyMessage(message, this.#parts.contextAt(signedHeight(message) ?? Infinity), core)
   }
 
   /** A wrong signature proves nothing when other validators may agree on that height. */
   #isBeyondJudgement(message: Message): boolean {
-    const height = judgedHeight(message)
+    const height = signedHeight(message)
     if (height === undefined || height <= this.#parts.tipHeight() + 1) return false
     return this.#parts.mayChangeValidators()
   }
@@ -263,20 +263,6 @@ export class ConsensusInbox {
         'its key runs elsewhere as well, or its disk is an old copy',
     )
     return true
-  }
-}
-
-/** The height whose validators have signed what is in it. */
-function judgedHeight(message: Message): number | undefined {
-  switch (message.kind) {
-    case 'decided':
-      return message.certificate.height
-    case 'enter':
-      return message.height
-    case 'evidence':
-      return message.first.height
-    default:
-      return voteOf(message)?.height
   }
 }
 
