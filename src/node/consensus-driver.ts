@@ -20,58 +20,17 @@ import { type Evidence, inOrder } from '../consensus/evidence.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import { encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import { present } from '../primitives/assert.ts'
-import type {
-  AppendLog,
-  CancelTimer,
-  GossipVerdict,
-  Network,
-  PeerId,
-  Runtime,
-} from '../runtime/runtime.ts'
+import type { CancelTimer } from '../runtime/runtime.ts'
 import { reasonOf, StorageError } from '../storage/storage-error.ts'
-import type { BlockProducer } from './block-producer.ts'
-import type { ChainService } from './chain-service.ts'
 import { ConsensusInbox, FORWARDED_HEIGHTS } from './consensus-inbox.ts'
 import { ConsensusOutbox } from './consensus-outbox.ts'
+import type { DriverHooks, DriverParts } from './driver-parts.ts'
 import { createEpochCore, type EpochCore } from './epoch-core.ts'
-import type { EvidencePool } from './evidence-pool.ts'
 import { FreshJudgements } from './fresh-judgements.ts'
 import { decodeJournalRecord } from './journal-record.ts'
 import { OpenedBlocks } from './opened-blocks.ts'
 import { createOutputQueue, type OutputQueue } from './output-commit.ts'
-import type { ValidatorIdentity, ValidatorLinks } from './validator-links.ts'
 import { ViewAllowance } from './view-allowance.ts'
-
-export interface DriverParts {
-  readonly chain: ChainService
-  readonly producer: BlockProducer
-  readonly evidence: EvidencePool
-  readonly links: ValidatorLinks
-  readonly network: Network
-  readonly runtime: Runtime
-  readonly journal: AppendLog
-  readonly identity: ValidatorIdentity | undefined
-  readonly timings?: ConsensusTimings | undefined
-}
-
-export interface DriverHooks {
-  /** A block is part of the chain: the state has it, the disk may not. */
-  applied(block: Block): void
-  /** The same block is durable. */
-  committed(block: Block, certificate: Certificate, bytes: Uint8Array): void
-  /** `isStorage`: the disk failed, and a restart may help once that is mended. */
-  halted(reason: string, isStorage: boolean): void
-  /** A validator contradicted itself, and nobody knew. */
-  convicted(evidence: Evidence): void
-  shareTransactions(): readonly Uint8Array[]
-  receiveTransactions(transactions: readonly Uint8Array[]): GossipVerdict
-  /** A good copy of a decided block travels on its topic. */
-  heardDecided(height: number): void
-  /** A certificate of this height was seen; the peer may have what is missing here. */
-  heardAhead(height: number, peer: PeerId): void
-  /** A peer says that it is ahead, which may be so. */
-  behind(peer: PeerId): void
-}
 
 /** Between two pushes of the oldest transactions to all validators while the chain stalls. */
 const SHARE_EVERY_MS = 2_000

@@ -197,19 +197,22 @@ class Links implements ValidatorLinks {
       return true
     }
     if (!this.#verify(from, hello)) return false
-    if (isOwn) {
+    this.#takeProved(from, hello, known)
+    return true
+  }
+
+  /** The peer has proved what it is. */
+  #takeProved(from: PeerId, hello: HelloMessage, known: Link | undefined): void {
+    if (hello.validatorKey === this.#self?.publicKey) {
+      // And it must hear the same of this node.
       const isOlder = hello.sequence <= this.#sequence
       for (const handler of this.#twinHandlers) handler(from, isOlder)
-      // It has proved what it is; and it must hear the same of this node.
-      return true
-    }
-    // One validator is at one peer, and one peer is one validator.
-    if (known !== undefined && known.peer !== from) {
+    } else if (known !== undefined && known.peer !== from) {
+      // One validator is at one peer, and one peer is one validator.
       this.#network.send(from, 'consensus', encodeMessage(known.hello))
-      return true
+    } else {
+      this.#link(from, hello)
     }
-    this.#link(from, hello)
-    return true
   }
 
   #isConnected(peer: PeerId): boolean {

@@ -224,14 +224,10 @@ export class SimulatedNode {
     switch (effect.kind) {
       case 'persist':
         return this.disk.append(effect.record)
-      case 'send': {
-        const height = this.#height
-        return this.disk.whenDurable(() => this.#transmit(effect.message, [effect.to], height))
-      }
-      case 'broadcast': {
-        const height = this.#height
-        return this.disk.whenDurable(() => this.#transmit(effect.message, this.#others(), height))
-      }
+      case 'send':
+        return this.#transmitDurably(effect.message, [effect.to])
+      case 'broadcast':
+        return this.#transmitDurably(effect.message, this.#others())
       case 'timer':
         return this.#startTimer(effect)
       case 'validate':
@@ -239,20 +235,32 @@ export class SimulatedNode {
       case 'build':
         return this.ledger.whenAt(effect.height, () => this.#build(effect))
       case 'commit':
-        this.disk.commit(effect, () => this.#apply(effect))
-        if (effect.block.endsEpoch) this.#handOver(effect.block)
-        return
+        return this.#commit(effect)
       case 'evidence':
         return observer.evidence?.(this, effect)
       case 'share-transactions':
         return this.#shareTransactions()
       case 'catch-up':
-        for (const place of this.#world.placesOf(this.place, effect.peer, this.#height)) {
-          this.sync.request(place)
-        }
-        return
+        return this.#catchUp(effect.peer)
       case 'halt':
         return observer.halted?.(this, effect.reason)
+    }
+  }
+
+  /** Who that is does not depend on when it is sent. */
+  #transmitDurably(message: Message, peers: readonly number[]): void {
+    const height = this.#height
+    this.disk.whenDurable(() => this.#transmit(message, peers, height))
+  }
+
+  #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
+    this.disk.commit(effect, () => this.#apply(effect))
+    if (effect.block.endsEpoch) this.#handOver(effect.block)
+  }
+
+  #catchUp(peer: number): void {
+    for (const place of this.#world.placesOf(this.place, peer, this.#height)) {
+      this.sync.request(place)
     }
   }
 

@@ -30,6 +30,8 @@ const context = {
   validators: params.validators,
 }
 
+const members = (count: number) => Array.from({ length: count }, (_, i) => validatorKey(i))
+
 function codeOf(altered: Partial<MemberChange>): string {
   const checked = checkMemberChange(context, { ...change, ...altered })
   return checked.ok ? 'ok' : checked.error.code
@@ -64,7 +66,6 @@ describe('a change of members', () => {
   })
 
   it('leads to a federation that f members cannot sign for or stop', () => {
-    const members = (count: number) => Array.from({ length: count }, (_, i) => validatorKey(i))
     const code = (count: number, threshold: number): string => {
       const checked = checkMemberTerms({ members: members(count), threshold })
       return checked.ok ? 'ok' : checked.error.code

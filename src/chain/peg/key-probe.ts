@@ -195,6 +195,6 @@ function bookProbe(overlay: StateOverlay, { batch, coin }: ProbePlan): void {
   putReserve(overlay, { ...coin, batchId: batch.id })
   const { fee } = present(batch.versions[0], 'version of a batch')
   const books = getPegBooks(overlay)
-  const totals = adjustTotals(books.totals, { feeReserve: -fee, inFlightFees: fee })
+  const totals = adjustTotals(books.totals, { feeReserve: 0n - fee, inFlightFees: fee })
   putPegBooks(overlay, { ...books, totals, nextBatchId: batch.id + 1 })
 }
