@@ -33,8 +33,9 @@ beforeEach(async () => {
     random: (length) => new Uint8Array(length).fill(3),
   })
   for (const epoch of [0, 5]) {
+    const { member, group } = dealt!
     const secret = dealt!.exposeSecret()
-    const share = new KeyShare({ ...dealt!, epoch, attempt: 1, secret })
+    const share = new KeyShare({ epoch, attempt: 1, member, group, secret })
     await keyStore.save(epoch, { kind: 'share', attempt: 1, share })
   }
   await keyStore.close()

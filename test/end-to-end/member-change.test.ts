@@ -42,6 +42,21 @@ function ownIndex({ validators }: NodeStatus, { publicKey }: Newcomer): number {
   return validators.findIndex((validator) => validator.publicKey === publicKey)
 }
 
+async function isActive(validator: FleetValidator, epoch: number): Promise<boolean> {
+  return await validator.client.federation().then(
+    (answer) => answer.epoch === epoch,
+    () => false,
+  )
+}
+
+async function hasShareFile(validator: FleetValidator, name: RegExp): Promise<void> {
+  const { shares } = homePaths(join(validator.home, 'node'))
+  await until(
+    async () => existsSync(shares) && readdirSync(shares).some((file) => name.test(file)),
+    { timeoutMs: PATIENCE_MS, intervalMs: 2, what: `${name.source} of ${validator.index}` },
+  )
+}
+
 describe('a federation whose members change', () => {
   const world = useFleet({
     title: 'member change',
@@ -113,21 +128,6 @@ describe('a federation whose members change', () => {
       await runCauseway('federation', 'approve', file, '--yes', `--home=${home}`, `--api=${apiUrl}`)
     }
     await runCauseway('federation', 'submit', file, `--api=${at.apiUrl}`)
-  }
-
-  async function isActive(validator: FleetValidator, epoch: number): Promise<boolean> {
-    return await validator.client.federation().then(
-      (answer) => answer.epoch === epoch,
-      () => false,
-    )
-  }
-
-  async function hasShareFile(validator: FleetValidator, name: RegExp): Promise<void> {
-    const { shares } = homePaths(join(validator.home, 'node'))
-    await until(
-      async () => existsSync(shares) && readdirSync(shares).some((file) => name.test(file)),
-      { timeoutMs: PATIENCE_MS, intervalMs: 2, what: `${name.source} of ${validator.index}` },
-    )
   }
 
   async function letIn(): Promise<Newcomer> {
@@ -219,8 +219,8 @@ describe('a federation whose members change', () => {
       await expectAgreement(everybody())
       await expectAllKept(everybody().validators, load.final)
       for (const { burn, payee } of released) {
-        const release = await releaseWhen(f, burn, ({ status }) => status === 'paid')
-        await expectPaidOnce(fleet, release, payee.script)
+        const done = await releaseWhen(f, burn, ({ status }) => status === 'paid')
+        await expectPaidOnce(fleet, done, payee.script)
       }
       await expectReservesOnL1(fleet)
       expectEquation((await f.client.reserves()).equation)
