@@ -2,10 +2,19 @@ import { describe, expect, it } from 'vitest'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { getEpochBooks, pendingMemberSet } from '../../src/chain/member-sets.ts'
 import { currentValidators } from '../../src/chain/validators.ts'
+import { helloDigest } from '../../src/consensus/hello.ts'
+import { encodeMessage } from '../../src/consensus/messages.ts'
 import type { PegSide } from '../../src/node/peg-side.ts'
 import { testParams } from '../support/chain-world.ts'
+import { doubleVote } from '../support/double-votes.ts'
 import { aMemberChange, type Crew, keyOfCrew, setOfCrew } from '../support/member-changes.ts'
-import { mintedBy, NodeWorld, type Seat, scriptedPeg } from '../support/node-world.ts'
+import {
+  mintedBy,
+  NodeWorld,
+  type Seat,
+  scriptedPeg,
+  validatorIdentity,
+} from '../support/node-world.ts'
 
 const params = testParams()
 const founders: Crew = { epoch: 0, threshold: 3, members: [0, 1, 2, 3] }
@@ -25,6 +34,12 @@ function changingPeg(): PegSide {
     }
     return mint(view)
   })
+}
+
+function helloOf(index: number, peerId: string): Uint8Array {
+  const { publicKey: validatorKey, sign } = validatorIdentity(index)
+  const fields = { chainId: params.chainId, validatorKey, peerId, sequence: 1 }
+  return encodeMessage({ kind: 'hello', ...fields, signature: sign(helloDigest(fields)) })
 }
 
 interface Scene {
@@ -62,6 +77,36 @@ function expectPeace({ world, all }: Scene): void {
   expect(world.hub.rejections).toEqual([])
   expect(world.forks(all)).toEqual([])
 }
+
+describe('evidence', () => {
+  it('against a validator that has left convicts it by the set of its height, for ever by its key', async () => {
+    const scene = await started()
+    const { world, all } = scene
+    const leaver = validatorIdentity(3)
+    const evidence = doubleVote(params, { height: BOUNDARY, signer: 3 })
+    const network = world.hub.create('informer')
+    await network.start()
+    const told = encodeMessage({ kind: 'evidence', ...evidence })
+    // Whoever is a validator may tell: here one whose node is down for it.
+    world.seat(2).crash()
+    network.send('validator-0', 'consensus', helloOf(2, 'informer'))
+    await world.time.pass(20)
+    network.send('validator-0', 'consensus', told)
+    const others = all.filter((seat) => seat !== world.seat(2))
+    await world.time.until(
+      () => others.every((seat) => seat.node.chain.offencesOf(leaver.publicKey) === 1),
+      'the chain convicts it',
+    )
+    // Index 3 is another's now.
+    expect(world.seat(0).node.chain.offencesOf(validatorIdentity(2).publicKey)).toBe(0)
+    expect(world.hub.disconnections).toEqual([])
+    // The same votes as if of the new set's number 3 prove nothing.
+    const wrong = doubleVote(params, { height: world.seat(0).height + 1, signer: 3 })
+    network.send('validator-0', 'consensus', encodeMessage({ kind: 'evidence', ...wrong }))
+    await world.time.pass(50)
+    expect(world.hub.disconnections.map(({ peer }) => peer)).toEqual(['informer'])
+  })
+})
 
 describe('validators that change', () => {
   it('hand over without a restart: who leaves follows, who comes votes', async () => {

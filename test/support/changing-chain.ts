@@ -29,15 +29,20 @@ export class ChangingChain {
   constructor(params: ChainParams, depositSats = 1_000_000n) {
     const { chain, l1, coin, blocks } = mintedWorld(depositSats, params)
     this.params = params
+    this.feeRate = params.peg.feeRateFloor
     this.blocks = [...blocks]
     this.chain = chain
     this.l1 = l1
     this.#coin = coin
   }
 
+  /** L1 fee rate of the next blocks. */
+  feeRate: number
+
   extend(section: Partial<L1Section> = {}, transactions: readonly Transaction[] = []): Block {
     const l1Section = { ...EMPTY_L1_SECTION, headers: this.chain.headersTo(this.l1), ...section }
-    const block = this.chain.extend({ l1Section, transactions })
+    const { feeRate } = this
+    const block = this.chain.extend({ l1Section, transactions, feeRate })
     this.blocks.push(block)
     if (!isSolvent(getPegBooks(this.chain.state.view).totals)) throw new TypeError('insolvent')
     return block

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
 import { findMemberSet, getEpochBooks, pendingMemberSet } from '../../../src/chain/member-sets.ts'
-import { currentVersion } from '../../../src/chain/peg/batches.ts'
+import { currentVersion, openBatches } from '../../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { activeKeyEpoch, depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
@@ -117,6 +117,47 @@ describe('a new key', () => {
     })
     expect(pendingMemberSet(other.chain.state.view)).toMatchObject({ epoch: 2, status: 'pending' })
     expect(currentValidators(other.chain.state.view).epoch).toBe(0)
+  })
+
+  it('has a probe and a proof that are never replaced, and a coin that nothing else spends', () => {
+    const world = announced()
+    const { chain, l1 } = world
+    const wait = (): void => {
+      for (let i = 0; i < params.peg.bumpAfterL1Blocks + 1; i++) l1.mine()
+      world.feeRate = Math.min(world.feeRate * 2, params.peg.feeRateCeiling)
+      world.extend()
+      world.extend()
+    }
+    wait()
+    wait()
+    expect(world.open('probe')?.versions).toHaveLength(1)
+    world.confirm(world.open('probe'))
+    wait()
+    wait()
+    expect(world.open('proof')?.versions).toHaveLength(1)
+    const spending = [...openBatches(chain.state.view)].filter(({ keyEpoch }) => keyEpoch === 1)
+    expect(spending.map(({ kind }) => kind)).toEqual(['proof'])
+  })
+
+  it('takes no gifts before it is proved, and pays nobody when it was given up', () => {
+    const world = announced()
+    const { chain, l1 } = world
+    const gift = anL1Payment('gift', [{ value: sats(50_000n), script: changeScript(five) }])
+    l1.mine([gift])
+    const claims = [{ vout: 0, keyEpoch: 1, recipient: CHANGE_RECIPIENT }]
+    const headers = chain.headersTo(l1)
+    const deposits = [{ ...l1.prove(transactionId(gift)), claims }]
+    const built = chain.build({ l1Section: { ...EMPTY_L1_SECTION, headers, deposits } })
+    expect(built.ok).toBe(false)
+    // Its coin may be swept, if its members still sign; no release must wait for that.
+    world.confirm(world.open('probe'))
+    const proof = world.open('proof')
+    for (let i = 0; i < TIMEOUT; i++) l1.mine()
+    world.extend()
+    world.confirm(proof)
+    world.release()
+    const ofIt = [...openBatches(chain.state.view)].filter(({ keyEpoch }) => keyEpoch === 1)
+    expect(ofIt.filter(({ kind }) => kind === 'payment')).toEqual([])
   })
 
   it('mints nothing and pays nobody before it is proved', () => {
