@@ -37,9 +37,11 @@ function changingPeg(): PegSide {
 }
 
 function helloOf(index: number, peerId: string): Uint8Array {
-  const { publicKey: validatorKey, sign } = validatorIdentity(index)
+  const identity = validatorIdentity(index)
+  const validatorKey = identity.publicKey
   const fields = { chainId: params.chainId, validatorKey, peerId, sequence: 1 }
-  return encodeMessage({ kind: 'hello', ...fields, signature: sign(helloDigest(fields)) })
+  const signature = identity.sign(helloDigest(fields))
+  return encodeMessage({ kind: 'hello', ...fields, signature })
 }
 
 interface Scene {
