@@ -1,41 +1,42 @@
 /**
- * Drives the distributed key generation until the chain has a key, and hands out this member's share
- * of the key that the chain settled on. The state machine decides (`signing/dkg.ts`); this file moves
- * its messages and makes its records durable.
+ * Drives the distributed generation of one epoch's key until the chain has that key, and hands out this
+ * member's share of the key that the chain settled on. The state machine decides (`signing/dkg.ts`);
+ * this file moves its messages and makes its records durable.
  */
 
 import type { ChainParams } from '../src/chain/params.ts'
 import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
-import { findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
-import type { StateView } from '../src/chain/state.ts'
+import { present } from '../src/primitives/assert.ts'
+import { equalBytes } from '../src/primitives/bytes.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
+import type { KeyTerms } from './key-terms.ts'
 import { createMemberFaults, type MemberFaults } from './member-faults.ts'
-import type { MemberNetwork } from './member-network.ts'
+import type { EpochNetwork } from './member-network.ts'
 import {
   createDkg,
   type Dkg,
   type DkgEffect,
   type DkgEvent,
   type DkgRecord,
+  type DkgStatus,
 } from './signing/dkg.ts'
 import type { KeyShare } from './signing/frost.ts'
 import type { KeyStore } from './signing/key-store.ts'
 import type { SigningWork } from './signing/work-jobs.ts'
 import type { Offload } from './signing/work-place.ts'
 
-/** The only epoch until a change of members adds others. */
-const EPOCH = 0
-
 export interface KeyCeremonyParts {
-  readonly params: ChainParams
-  /** This member's position. */
+  readonly params: Pick<ChainParams, 'chainId'>
+  readonly terms: KeyTerms
+  /** This member's position in the terms. */
   readonly self: number
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
-  readonly network: MemberNetwork
+  readonly network: EpochNetwork
   readonly runtime: Runtime
   readonly keyStore: KeyStore
-  readonly view: () => StateView
+  /** The epoch's key, once the chain has it. */
+  readonly announced: () => KeyEpochAnnouncement | undefined
   /** Where the arithmetic is done; without, here. */
   readonly work?: SigningWork
   /** Without, they are counted for the log only. */
@@ -43,7 +44,8 @@ export interface KeyCeremonyParts {
 }
 
 export interface KeyCeremony {
-  /** @throws KeyStoreError */
+  readonly terms: KeyTerms
+  /** Resolves when the store has been read. @throws KeyStoreError */
   start(): Promise<void>
   /** About once a second. */
   tick(): void
@@ -52,7 +54,11 @@ export interface KeyCeremony {
   announcement(): KeyEpochAnnouncement | undefined
   /** This member's share of the key in the chain. */
   share(): KeyShare | undefined
-  /** What keeps this member from having a share, or its store from being written. */
+  /** True when the chain has a key of which this member has no share: the store was read. */
+  isShareMissing(): boolean
+  /** Of the key generation; undefined before and after it. */
+  progress(): DkgStatus | undefined
+  /** What keeps this member's store from being written. */
   problem(): string | undefined
   onFinished(handler: () => void): void
   /** Resolves when nothing is being written; nothing more will be. */
@@ -82,19 +88,21 @@ class Ceremony implements KeyCeremony {
     this.#faults = parts.faults ?? createMemberFaults(parts.runtime.clock, parts.runtime.log)
   }
 
+  get terms(): KeyTerms {
+    return this.#parts.terms
+  }
+
   async start(): Promise<void> {
-    const { params, self, sign, runtime, keyStore, work } = this.#parts
-    const stored = await keyStore.findEpoch(EPOCH)
+    const { params, terms, self, sign, runtime, keyStore, work } = this.#parts
+    const stored = await keyStore.findEpoch(terms.epoch)
     for (const share of stored?.shares ?? []) this.#shares.set(share.attempt, share)
     this.#isLoaded = true
-    if (this.#settle()) return
+    if (this.#stopped || this.#settle()) return
     this.#dkg = createDkg(
       {
         chainId: params.chainId,
-        epoch: EPOCH,
-        members: params.validators,
+        ...terms,
         self,
-        threshold: params.signingThreshold,
         ...(stored === undefined ? {} : { resume: stored }),
       },
       {
@@ -139,12 +147,21 @@ class Ceremony implements KeyCeremony {
     return this.#settled?.share
   }
 
+  isShareMissing(): boolean {
+    return this.share() === undefined && this.#settled !== undefined
+  }
+
+  progress(): DkgStatus | undefined {
+    return this.#dkg?.status()
+  }
+
   problem(): string | undefined {
     return this.#problem
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#dkg = undefined
     await this.#saving
   }
 
@@ -155,22 +172,22 @@ class Ceremony implements KeyCeremony {
   /** Once the chain has a key, this member's share of it is chosen, and the ceremony is over. */
   #settle(): boolean {
     if (this.#settled !== undefined) return true
-    const epoch = findKeyEpoch(this.#parts.view(), EPOCH)
-    if (epoch === undefined) return false
-    const { runtime, keyStore } = this.#parts
+    const { runtime, keyStore, announced, terms } = this.#parts
+    const key = announced()
+    if (key === undefined) return false
     this.#dkg = undefined
     this.#announcement = undefined
-    const share = this.#shares.get(epoch.attempt)
+    const { epoch } = terms
+    const { attempt } = key
+    const found = this.#shares.get(attempt)
+    const share = found !== undefined && isShareOf(found, key) ? found : undefined
     this.#settled = { share }
     if (share === undefined) {
-      this.#problem =
-        'this member has no share of the key in the chain, and cannot sign; ' +
-        'restore keys/shares and keys/share.key from a backup, then restart'
-      runtime.log.error({ epoch: EPOCH, attempt: epoch.attempt }, this.#problem)
+      runtime.log.error({ epoch, attempt }, 'this member has no share of a key in the chain')
       return true
     }
-    runtime.log.info({ epoch: EPOCH, attempt: epoch.attempt }, 'the key is in the chain')
-    this.#save(() => keyStore.settle(EPOCH, epoch.attempt))
+    runtime.log.info({ epoch, attempt }, 'the key is in the chain')
+    this.#save(() => keyStore.settle(epoch, attempt))
     return true
   }
 
@@ -185,7 +202,7 @@ class Ceremony implements KeyCeremony {
   }
 
   #perform(effect: DkgEffect): void {
-    const { network, runtime } = this.#parts
+    const { network, runtime, terms } = this.#parts
     switch (effect.kind) {
       case 'send':
         network.send(effect.to, effect.sealed)
@@ -197,10 +214,16 @@ class Ceremony implements KeyCeremony {
         this.#persist(effect.record)
         return
       case 'blame':
-        this.#faults.note(effect.member, effect.fault, { in: 'key generation' })
+        this.#faults.note(present(terms.members[effect.member], 'blamed member'), effect.fault, {
+          in: 'key generation',
+          epoch: terms.epoch,
+        })
         return
       case 'announce':
-        runtime.log.info({ attempt: effect.announcement.attempt }, 'group key made')
+        runtime.log.info(
+          { epoch: terms.epoch, attempt: effect.announcement.attempt },
+          'group key made',
+        )
         this.#announcement = effect.announcement
         for (const handler of this.#handlers) handler()
         return
@@ -208,8 +231,9 @@ class Ceremony implements KeyCeremony {
   }
 
   #persist(record: DkgRecord): void {
+    const { keyStore, terms } = this.#parts
     this.#save(async () => {
-      await this.#parts.keyStore.save(EPOCH, record)
+      await keyStore.save(terms.epoch, record)
       if (record.kind === 'share') this.#shares.set(record.attempt, record.share)
       this.#step({ kind: 'persisted', attempt: record.attempt, record: record.kind })
     })
@@ -229,4 +253,12 @@ class Ceremony implements KeyCeremony {
         this.#parts.runtime.log.error({ error: String(error) }, 'the key store failed')
       })
   }
+}
+
+function isShareOf(share: KeyShare, key: KeyEpochAnnouncement): boolean {
+  const { commitments } = share.group
+  return (
+    commitments.length === key.commitments.length &&
+    commitments.every((point, k) => equalBytes(point, key.commitments[k] ?? new Uint8Array()))
+  )
 }

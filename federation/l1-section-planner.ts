@@ -1,6 +1,6 @@
 /**
- * What a proposal of this member says about L1: the headers that its own L1 has buried, the key
- * epoch that waits to be announced, batches proved confirmed, deposits proved mature.
+ * What a proposal of this member says about L1: the headers that its own L1 has buried, a change of
+ * members and a key that wait to be announced, batches proved confirmed, deposits proved mature.
  *
  * `prepare` reads L1 and leaves a section that has passed the chain's own rules on that state; only
  * what is in it counts as work. So a deposit whose block cannot be had, an oversized transaction or an
@@ -12,6 +12,7 @@ import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
 import { decodeTransaction } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
+import { connectMemberChange } from '../src/chain/connect-member-change.ts'
 import {
   type DepositProof,
   EMPTY_L1_SECTION,
@@ -20,6 +21,7 @@ import {
   type L1Section,
   type L1TransactionProof,
 } from '../src/chain/l1-section.ts'
+import type { MemberChange } from '../src/chain/member-change.ts'
 import {
   type ChainParams,
   MAX_CONFIRMATIONS_PER_BLOCK,
@@ -31,7 +33,12 @@ import { getPegBooks } from '../src/chain/peg/books.ts'
 import { connectConfirmations } from '../src/chain/peg/confirmations.ts'
 import { connectDeposits, isMinting, spendsReserves } from '../src/chain/peg/deposits.ts'
 import type { KeyEpochAnnouncement } from '../src/chain/peg/key-epoch-announcement.ts'
-import { connectKeyEpoch, depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
+import {
+  activeKeyEpoch,
+  connectKeyEpoch,
+  depositScriptOf,
+  findDepositEpoch,
+} from '../src/chain/peg/key-epochs.ts'
 import { connectL1Headers, findL1Header } from '../src/chain/peg/l1-headers.ts'
 import { checkL1Proof } from '../src/chain/peg/l1-proof.ts'
 import { StateOverlay, type StateView } from '../src/chain/state.ts'
@@ -69,6 +76,8 @@ export interface PlannerParts {
   readonly l1: BitcoinL1
   readonly book: Pick<DepositBook, 'ripe' | 'revision' | 'findProof' | 'misplaced'>
   readonly finder: Pick<ConfirmationFinder, 'find' | 'revision'>
+  /** A change of members that was approved and that the chain does not know yet. */
+  readonly memberChange: () => MemberChange | undefined
   /** A finished key generation that the chain does not know yet. */
   readonly announcement: () => KeyEpochAnnouncement | undefined
   readonly clock: Clock
@@ -177,7 +186,8 @@ class Planner implements L1SectionPlanner {
     const { book, finder, announcement } = this.#parts
     const state = this.#parts.state()
     const finished = announcement()
-    const made = `${l1Tip.hash} ${book.revision()} ${finder.revision()}`
+    const changeEpoch = this.#parts.memberChange()?.epoch ?? 'none'
+    const made = `${l1Tip.hash} ${book.revision()} ${finder.revision()} ${changeEpoch}`
     const before = this.#prepared
     const isCurrent = before?.on === state.tip.hash && before.made === made
     if (isCurrent && before.announcement === finished) return
@@ -188,7 +198,8 @@ class Planner implements L1SectionPlanner {
     if (this.#parts.state().tip.hash !== state.tip.hash) return
     const admitted = this.#admit(state, section)
     const isWork =
-      admitted.keyEpochs.length + admitted.confirmations.length + admitted.deposits.length > 0 ||
+      admitted.memberChanges.length + admitted.keyEpochs.length > 0 ||
+      admitted.confirmations.length + admitted.deposits.length > 0 ||
       (waitsForHeaders && admitted.headers.length > 0)
     this.#prepared = {
       on: state.tip.hash,
@@ -212,20 +223,44 @@ class Planner implements L1SectionPlanner {
     if (!connectL1Headers(known, params, headers).ok) {
       return { section: EMPTY_L1_SECTION, waitsForHeaders: false }
     }
-    const isClosed = getPegBooks(view).keyEpochCount === 0
-    const keyEpochs = isClosed && announcement !== undefined ? [announcement] : []
+    const memberChanges = this.#planMemberChanges(known)
+    const keyEpochs = this.#planKeyEpochs(known, announcement)
     const blockAt = this.#blockReader(known)
     const confirmations = await this.#planConfirmations(known, blockAt)
-    const frame = { headers, keyEpochs, confirmations, deposits: [] }
+    const frame = { headers, memberChanges, keyEpochs, confirmations, deposits: [] }
     const room = MAX_L1_SECTION_BYTES - SECTION_OVERHEAD_BYTES - encodeL1Section(frame).length
     const { l1Height } = getPegBooks(known)
     const place = { chainHeight: l1Height, tipHeight: l1TipHeight }
-    const deposits = isClosed ? [] : await this.#planDeposits(known, place, room, blockAt)
+    const isOpen = activeKeyEpoch(view) !== undefined
+    const deposits = isOpen ? await this.#planDeposits(known, place, room, blockAt) : []
     return {
       section: { ...frame, deposits },
       waitsForHeaders:
         waitsForL1(view) || (l1Height < until && this.#hasMoreBelow(view, l1TipHeight)),
     }
+  }
+
+  /** Approved changes and finished keys; what the rules do not accept (any more) is left out. */
+  #planMemberChanges(known: StateOverlay): readonly MemberChange[] {
+    const change = this.#parts.memberChange()
+    if (change === undefined) return []
+    const height = this.#parts.state().tip.height + 1
+    return connectMemberChange(known, this.#parts.params, change, height).ok ? [change] : []
+  }
+
+  #planKeyEpochs(
+    known: StateOverlay,
+    announcement: KeyEpochAnnouncement | undefined,
+  ): readonly KeyEpochAnnouncement[] {
+    if (announcement === undefined) return []
+    const height = this.#parts.state().tip.height + 1
+    const isWanted = connectKeyEpoch(
+      new StateOverlay(known),
+      this.#parts.params,
+      announcement,
+      height,
+    ).ok
+    return isWanted ? [announcement] : []
   }
 
   /** Something waits under headers that this block cannot bring yet. */
@@ -381,7 +416,7 @@ class Planner implements L1SectionPlanner {
 
   /** The address computed a second time: what is stored must be what the epoch's key gives. */
   #paysRecipient(known: StateView, deposit: SeenDeposit): boolean {
-    const epoch = findKeyEpoch(known, deposit.keyEpoch)
+    const epoch = findDepositEpoch(known, deposit.keyEpoch)
     if (epoch === undefined) return false
     return equalBytes(depositScriptOf(this.#parts.params, epoch, deposit.recipient), deposit.script)
   }
@@ -424,6 +459,10 @@ function checkSection(
   const overlay = new StateOverlay(view)
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
+  for (const change of section.memberChanges) {
+    const connected = connectMemberChange(overlay, params, change, height)
+    if (!connected.ok) return connected
+  }
   for (const announcement of section.keyEpochs) {
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected

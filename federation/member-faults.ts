@@ -1,14 +1,15 @@
 /**
- * What other members were caught at, for the operator: counted by member and kind, and written to the
+ * What other members were caught at, for the operator: counted by the member's key and kind, and written to the
  * log so often that it is seen and so seldom that a liar cannot fill the disk. It changes nothing in the
  * protocols; what follows from a fault is decided where it is found. Nor does it make this member
  * unhealthy: a liar must not take others out of service.
  */
 
+import type { XOnlyKey } from '../src/primitives/hashes.ts'
 import type { Clock, Logger } from '../src/runtime/runtime.ts'
 
 export interface MemberFault {
-  readonly member: number
+  readonly member: XOnlyKey
   /** A fault of key generation or signing, as the protocol names it. */
   readonly kind: string
   readonly count: number
@@ -16,7 +17,7 @@ export interface MemberFault {
 
 export interface MemberFaults {
   /** `detail`: what else the log should say. */
-  note(member: number, kind: string, detail?: object): void
+  note(member: XOnlyKey, kind: string, detail?: object): void
   /** In order of member, then kind. */
   list(): readonly MemberFault[]
 }
@@ -25,7 +26,7 @@ const LINES_PER_MINUTE = 20
 const MINUTE_MS = 60_000
 
 interface Entry {
-  readonly member: number
+  readonly member: XOnlyKey
   readonly kind: string
   count: number
 }
@@ -46,7 +47,7 @@ export function createMemberFaults(clock: Clock, log: Logger): MemberFaults {
 
   function list(): readonly Entry[] {
     return [...entries.values()].toSorted(
-      (a, b) => a.member - b.member || a.kind.localeCompare(b.kind),
+      (a, b) => a.member.localeCompare(b.member) || a.kind.localeCompare(b.kind),
     )
   }
 

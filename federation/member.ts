@@ -13,13 +13,14 @@ import { decodeTransaction, transactionId } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../src/chain/l1-section.ts'
+import { memberSets } from '../src/chain/member-sets.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../src/chain/peg/deposit-address.ts'
 import { findClaimHeight, isExpired, spendsReserves } from '../src/chain/peg/deposits.ts'
 import { isFrozen } from '../src/chain/peg/freeze.ts'
-import { depositScriptOf, findKeyEpoch } from '../src/chain/peg/key-epochs.ts'
+import { depositScriptOf, findDepositEpoch } from '../src/chain/peg/key-epochs.ts'
 import { findL1Header } from '../src/chain/peg/l1-headers.ts'
 import type { PegJudgement, PegProposal, PegSide } from '../src/node/peg-side.ts'
 import { DecodeError } from '../src/primitives/codec.ts'
@@ -34,14 +35,15 @@ import { type DepositBook, openDepositBook } from './deposits/deposit-book.ts'
 import { createDepositDesk, type DepositDesk } from './deposits/deposit-desk.ts'
 import { createDepositWatcher, type DepositWatcher } from './deposits/deposit-watcher.ts'
 import { createFeeRates, type FeeRates } from './fee-rates.ts'
-import type { KeyCeremony } from './key-ceremony.ts'
+import type { CeremonyProgress, KeyCeremonies } from './key-ceremonies.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
 import { isL1Failure } from './l1-failure.ts'
 import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
 import { createMemberFaults, type MemberFault, type MemberFaults } from './member-faults.ts'
-import type { MemberNetwork } from './member-network.ts'
+import { type MemberNetwork, networkOfEpoch } from './member-network.ts'
 import { bindMemberStore } from './member-store.ts'
+import type { MembershipPool } from './membership-pool.ts'
 import {
   type ConfirmationFinder,
   createConfirmationFinder,
@@ -70,7 +72,8 @@ export interface MemberParts {
   readonly wantsFreeze: () => boolean
   /** BIP340 by the validator key. */
   readonly sign: (digest: Uint8Array) => Uint8Array
-  readonly ceremony: KeyCeremony
+  readonly keys: KeyCeremonies
+  readonly membership: Pick<MembershipPool, 'change' | 'announcement' | 'offer' | 'onChange'>
   readonly keyStore: KeyStore
   /** Where the arithmetic of signing is done; without, here. */
   readonly signingWork?: SigningWork
@@ -88,6 +91,8 @@ export interface Member extends PegSide {
   readonly desk: DepositDesk
   l1Health(): L1Health
   batchProgress(batch: Batch): BatchProgress
+  /** Key generations that this member takes part in. */
+  keyProgress(): readonly CeremonyProgress[]
   /** What an operator must know or do, besides the health of L1. */
   problems(): readonly string[]
   /** What other members were caught at since this one started. */
@@ -139,7 +144,8 @@ class RunningMember implements Member {
   readonly #faults = new Map<string, string>()
   readonly #background = new Set<Promise<unknown>>()
   readonly #memberFaults: MemberFaults
-  #signer: ReleaseSigner | undefined
+  /** By key epoch. */
+  readonly #signers = new Map<number, ReleaseSigner>()
   #working: Promise<void> | undefined
   #workAgain = false
   #cancelTick: CancelTimer | undefined
@@ -149,7 +155,7 @@ class RunningMember implements Member {
   constructor(parts: MemberParts, opened: Opened) {
     this.#parts = parts
     this.#opened = opened
-    const { params, l1, runtime, ceremony, state } = parts
+    const { params, l1, runtime, keys, membership, state } = parts
     const { clock } = runtime
     const log = runtime.log.child({ part: 'member' })
     this.#memberFaults = parts.faults ?? createMemberFaults(clock, log)
@@ -166,7 +172,7 @@ class RunningMember implements Member {
     })
     this.#finder = createConfirmationFinder(l1)
     this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
-    const announcement = () => ceremony.announcement()
+    const announcement = () => keys.announcement() ?? membership.announcement()
     const finder = this.#finder
     this.#planner = createL1SectionPlanner({
       params,
@@ -174,6 +180,7 @@ class RunningMember implements Member {
       l1,
       book,
       finder,
+      memberChange: () => membership.change(),
       announcement,
       clock,
       log,
@@ -199,11 +206,12 @@ class RunningMember implements Member {
     })
     parts.network.onFrame((frame) => this.#receive(frame))
     this.#l1View.onChange(() => this.#l1Changed())
-    ceremony.onFinished(() => this.#work())
+    keys.onFinished(() => this.#keyMade())
+    membership.onChange(() => this.#work())
   }
 
   async start(): Promise<void> {
-    await this.#parts.ceremony.start()
+    await this.#parts.keys.start()
     this.#l1View.start()
     this.#tick()
   }
@@ -213,15 +221,15 @@ class RunningMember implements Member {
     this.#stopped = true
     this.#cancelTick?.()
     this.#cancelMore?.()
-    const { l1, ceremony, signingJournal, keyStore, store } = this.#parts
+    const { l1, keys, signingJournal, keyStore, store } = this.#parts
     // Calls under way reject, so that nobody waits for an L1 that does not answer.
     await l1.close()
     await this.#l1View.stop()
     await this.desk.stop()
-    await this.#signer?.stop()
+    await Promise.all([...this.#signers.values()].map((signer) => signer.stop()))
     await this.#working
     await Promise.allSettled(this.#background)
-    await ceremony.stop()
+    await keys.stop()
     await signingJournal.close()
     await keyStore.close()
     await store.close()
@@ -232,15 +240,14 @@ class RunningMember implements Member {
   }
 
   problems(): readonly string[] {
-    const { ceremony, state } = this.#parts
+    const { keys, state } = this.#parts
     const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
-    const keyProblem = ceremony.problem()
-    if (keyProblem !== undefined) problems.push(keyProblem)
+    problems.push(...keys.problems())
     const unread = this.#watcher.problem()
     if (unread !== undefined) problems.push(unread)
     const workProblem = this.#parts.signingWork?.problem()
     if (workProblem !== undefined) problems.push(workProblem)
-    problems.push(...(this.#signer?.problems() ?? []))
+    for (const signer of this.#signers.values()) problems.push(...signer.problems())
     for (const batch of openBatches(state().view)) {
       const refusal = this.#opened.signed.refusal(batch)
       if (refusal !== undefined)
@@ -263,6 +270,10 @@ class RunningMember implements Member {
       isBroadcast: signed.isBroadcast(batch) || confirmedAt !== undefined,
       confirmations: confirmedAt === undefined ? 0 : Math.max(0, tip - confirmedAt + 1),
     }
+  }
+
+  keyProgress(): readonly CeremonyProgress[] {
+    return this.#parts.keys.progress()
   }
 
   // --- what the node asks -------------------------------------------------------------------
@@ -344,6 +355,13 @@ class RunningMember implements Member {
 
   // --- work ---------------------------------------------------------------------------------
 
+  /** Others may have to propose it: the new members need not be validators yet. */
+  #keyMade(): void {
+    const announcement = this.#parts.keys.announcement()
+    if (announcement !== undefined) this.#parts.membership.offer(announcement)
+    this.#work()
+  }
+
   #changed(): void {
     if (this.#stopped) return
     for (const handler of this.#handlers) handler()
@@ -356,8 +374,8 @@ class RunningMember implements Member {
 
   #tick(): void {
     if (this.#stopped) return
-    this.#parts.ceremony.tick()
-    this.#signer?.tick()
+    this.#parts.keys.tick()
+    for (const signer of this.#signers.values()) signer.tick()
     this.#work()
     this.#cancelTick = this.#parts.runtime.timers.after(TICK_MS, () => this.#tick())
   }
@@ -379,7 +397,7 @@ class RunningMember implements Member {
   }
 
   async #pass(): Promise<void> {
-    this.#openSigner()
+    this.#openSigners()
     const health = this.#l1View.health()
     if (health.state !== 'ok') return
     const { height, hash } = health
@@ -395,7 +413,7 @@ class RunningMember implements Member {
     await this.#step('planning', () => this.#planner.prepare({ height, hash }))
     this.#changed()
     await this.#step('fee rates', () => this.#feeRates.refresh())
-    await this.#step('signing', async () => this.#signer?.update())
+    await this.#step('signing', () => this.#updateSigners())
     if (!this.#isFrozen()) await this.#step('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
   }
@@ -404,9 +422,9 @@ class RunningMember implements Member {
   async #watchGifts(): Promise<void> {
     const { params, state } = this.#parts
     const { view } = state()
-    for (let keyEpoch = 0; keyEpoch < getPegBooks(view).keyEpochCount; keyEpoch++) {
-      const epoch = findKeyEpoch(view, keyEpoch)
-      if (epoch === undefined) return
+    for (const { epoch: keyEpoch } of memberSets(view)) {
+      const epoch = findDepositEpoch(view, keyEpoch)
+      if (epoch === undefined) continue
       // Again and again, so that it is never what makes room for others.
       const script = depositScriptOf(params, epoch, CHANGE_RECIPIENT)
       await this.#opened.book.register({ keyEpoch, recipient: CHANGE_RECIPIENT, script }, 'asked')
@@ -452,25 +470,33 @@ class RunningMember implements Member {
     void work.finally(() => this.#background.delete(work))
   }
 
-  #openSigner(): void {
-    const { ceremony, params, l1, network, runtime, sign, signingWork } = this.#parts
-    const share = ceremony.share()
-    if (this.#signer !== undefined || share === undefined) return
-    this.#signer = createReleaseSigner({
-      params,
-      share,
-      view: () => this.#parts.state().view,
-      maySign: () => this.#maySign(),
-      l1,
-      network,
-      journal: this.#parts.signingJournal,
-      signed: this.#opened.signed,
-      runtime,
-      sign,
-      faults: this.#memberFaults,
-      ...(signingWork === undefined ? {} : { work: signingWork }),
-      onSigned: () => this.#work(),
-    })
+  /** One for each key that this member has a share of; keys are retired, and still sign what is left. */
+  #openSigners(): void {
+    const { keys, params, l1, network, runtime, sign, signingWork } = this.#parts
+    for (const { share, terms } of keys.shares()) {
+      if (this.#stopped || this.#signers.has(terms.epoch)) continue
+      const signer = createReleaseSigner({
+        params,
+        share,
+        members: terms.members,
+        view: () => this.#parts.state().view,
+        maySign: () => this.#maySign(),
+        l1,
+        network: networkOfEpoch(network, terms.members, share.member),
+        journal: this.#parts.signingJournal,
+        signed: this.#opened.signed,
+        runtime,
+        sign,
+        faults: this.#memberFaults,
+        ...(signingWork === undefined ? {} : { work: signingWork }),
+        onSigned: () => this.#work(),
+      })
+      this.#signers.set(terms.epoch, signer)
+    }
+  }
+
+  async #updateSigners(): Promise<void> {
+    for (const signer of this.#signers.values()) await signer.update()
   }
 
   #maySign(): boolean {
@@ -487,9 +513,9 @@ class RunningMember implements Member {
   #receive(frame: Uint8Array): void {
     if (this.#stopped) return
     try {
-      const { protocol } = decodeEnvelope(frame)
-      if (protocol === 'signing') this.#signer?.receive(frame)
-      else this.#parts.ceremony.receive(frame)
+      const { protocol, epoch } = decodeEnvelope(frame)
+      if (protocol === 'signing') this.#signers.get(epoch)?.receive(frame)
+      else this.#parts.keys.receive(frame)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       this.#parts.runtime.log.debug({ error: error.message }, 'malformed federation frame')

@@ -44,6 +44,7 @@ export function devnetGenesis(options: DevnetGenesisOptions): Genesis {
       upkeepFeeRateMax: 10_000,
       refreshAfterL1Blocks: 2_160,
       limits: releaseLimitDefaults('regtest'),
+      keyProbeTimeoutL1Blocks: 144,
       recovery: {
         delayBlocks: 4_320,
         threshold: Math.floor(options.recoveryKeys.length / 2) + 1,

@@ -65,6 +65,7 @@ const genesisSchema = z.strictObject({
       largeReleaseSats: amount,
       largeReleaseDelayL1Blocks: z.number().int().min(0).max(2016),
     }),
+    keyProbeTimeoutL1Blocks: z.number().int().min(6).max(52_560),
     recovery: z.strictObject({
       delayBlocks: z.number().int().min(1).max(65_535),
       threshold: z.number().int().min(1).max(16),
@@ -153,6 +154,11 @@ function checkUpkeep(peg: Genesis['peg']): void {
     peg.refreshAfterL1Blocks * 2 > peg.recovery.delayBlocks,
     'peg.refreshAfterL1Blocks: more than half of recovery.delayBlocks',
   )
+  // Probe and proof are each proved only when they are as deep as every header here.
+  refuse(
+    peg.keyProbeTimeoutL1Blocks < 4 * peg.l1Depth,
+    'peg.keyProbeTimeoutL1Blocks: less than four times l1Depth',
+  )
 }
 
 /** What a release to the longest output pays at the lowest rate. */
@@ -233,6 +239,7 @@ export function chainParams(genesis: Genesis): ChainParams {
         outflowFloorSats: sats(peg.limits.outflowFloorSats),
         largeReleaseSats: sats(peg.limits.largeReleaseSats),
       },
+      keyProbeTimeoutL1Blocks: peg.keyProbeTimeoutL1Blocks,
       recovery: { ...peg.recovery, keys: peg.recovery.keys.map(toXOnlyKey) },
     },
   }

@@ -8,6 +8,7 @@
  */
 
 import { type OutPoint, outPointKey } from '../../src/bitcoin/transaction.ts'
+import { getEpochBooks } from '../../src/chain/member-sets.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import {
@@ -17,7 +18,7 @@ import {
   isMinting,
   isRecipient,
 } from '../../src/chain/peg/deposits.ts'
-import { depositScriptOf, findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
+import { depositScriptOf, findDepositEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
 import { DecodeError } from '../../src/primitives/codec.ts'
@@ -133,9 +134,9 @@ class Desk implements DepositDesk {
         'the L1 of this node contradicts the chain: pay nothing now, or ask another node'
       return reject('peg-frozen', 'premature', detail)
     }
-    const { keyEpochCount } = getPegBooks(view())
-    if (keyEpochCount === 0) return reject('peg-closed', 'premature', 'no key has been made yet')
-    const registration = this.#addressFor(keyEpochCount - 1, recipient)
+    const { key } = getEpochBooks(view())
+    if (key === undefined) return reject('peg-closed', 'premature', 'no key has been made yet')
+    const registration = this.#addressFor(key, recipient)
     if (registration === undefined) {
       return reject('busy', 'premature', 'too many new addresses at once; ask again in a minute')
     }
@@ -200,7 +201,7 @@ class Desk implements DepositDesk {
 
   #registrationFor(keyEpoch: number, recipient: Uint8Array): Registration | undefined {
     const { params, view } = this.#parts
-    const epoch = findKeyEpoch(view(), keyEpoch)
+    const epoch = findDepositEpoch(view(), keyEpoch)
     if (epoch === undefined) return undefined
     return { keyEpoch, recipient, script: depositScriptOf(params, epoch, recipient) }
   }
@@ -235,7 +236,7 @@ class Desk implements DepositDesk {
   async #claim(outPoint: OutPoint, recipient: Uint8Array): Promise<Result<void, Rejection>> {
     const { watcher, view } = this.#parts
     const candidates: Registration[] = []
-    for (let epoch = 0; epoch < getPegBooks(view()).keyEpochCount; epoch++) {
+    for (let epoch = 0; epoch < getEpochBooks(view()).next; epoch++) {
       const registration = this.#registrationFor(epoch, recipient)
       if (registration !== undefined) candidates.push(registration)
     }

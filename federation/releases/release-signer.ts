@@ -1,7 +1,7 @@
 /**
- * Has batches signed: every open batch of this member's own final state becomes a task of the signing
- * sessions, after the member's own L1 has judged the transaction; what comes out signed is stored and
- * sent to L1. A frozen or halted member signs nothing.
+ * Has the batches of one key epoch signed: every open one of this member's own final state becomes a
+ * task of the signing sessions, after the member's own L1 has judged the transaction; what comes out
+ * signed is stored and sent to L1. A frozen or halted member signs nothing.
  *
  * A batch that this member holds signed already becomes a task as well: the others may have lost it,
  * and they need a quorum to sign the same transaction again.
@@ -12,12 +12,13 @@ import type { ChainParams } from '../../src/chain/params.ts'
 import { withSignatures } from '../../src/chain/peg/batch-transaction.ts'
 import { type Batch, currentVersion, findBatch, openBatches } from '../../src/chain/peg/batches.ts'
 import type { StateView } from '../../src/chain/state.ts'
-import { assert } from '../../src/primitives/assert.ts'
+import { assert, present } from '../../src/primitives/assert.ts'
+import type { XOnlyKey } from '../../src/primitives/hashes.ts'
 import type { AppendLog, Runtime } from '../../src/runtime/runtime.ts'
 import { type BitcoinL1, L1_ALREADY_THERE } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
 import { createMemberFaults, type MemberFaults } from '../member-faults.ts'
-import type { MemberNetwork } from '../member-network.ts'
+import type { EpochNetwork } from '../member-network.ts'
 import type { KeyShare } from '../signing/frost.ts'
 import { type Authorisation, taskKey } from '../signing/roast-session.ts'
 import { DEFAULT_ROAST_TIMING } from '../signing/roast-signer.ts'
@@ -36,11 +37,13 @@ import type { SignedBatches } from './signed-batches.ts'
 export interface ReleaseSignerParts {
   readonly params: ChainParams
   readonly share: KeyShare
+  /** Of the share's key epoch, in order. */
+  readonly members: readonly XOnlyKey[]
   readonly view: () => StateView
   /** False while this node is halted, catching up or frozen: then it authorises nothing. */
   readonly maySign: () => boolean
   readonly l1: BitcoinL1
-  readonly network: Pick<MemberNetwork, 'send' | 'broadcast'>
+  readonly network: EpochNetwork
   /** Shares leave only after their record is in it. */
   readonly journal: AppendLog
   readonly signed: SignedBatches
@@ -102,11 +105,11 @@ class Signer implements ReleaseSigner {
   constructor(parts: ReleaseSignerParts) {
     this.#parts = parts
     this.#faults = parts.faults ?? createMemberFaults(parts.runtime.clock, parts.runtime.log)
-    const { params, share, runtime, sign, work } = parts
+    const { params, share, members, runtime, sign, work } = parts
     this.#sessions = createSigningSessions(
       {
         chainId: params.chainId,
-        members: params.validators,
+        members,
         share,
         timing: { ...DEFAULT_ROAST_TIMING, rankDelayMs: RANK_DELAY_MS, resendMs: 1_000 },
       },
@@ -131,13 +134,15 @@ class Signer implements ReleaseSigner {
 
   async update(): Promise<void> {
     const { view, params } = this.#parts
-    const open = new Map([...openBatches(view())].map((batch) => [batch.id, batch]))
+    const { epoch } = this.#parts.share
+    const ours = [...openBatches(view())].filter(({ keyEpoch }) => keyEpoch === epoch)
+    const open = new Map(ours.map((batch) => [batch.id, batch]))
     this.#forgetOthers(open)
     for (const batch of open.values()) {
       const task = signingTaskOf(params, batch)
       if (this.#stopped || this.#tasks.has(taskKey(task))) continue
       if (!(await this.#isAcceptable(batch))) continue
-      const authorisation = authoriseBatch(view(), params, batch, this.#parts.share.epoch)
+      const authorisation = authoriseBatch(view(), params, batch, epoch)
       if (authorisation === undefined) continue
       this.#tasks.set(taskKey(task), { task, batchId: batch.id, authorisation })
       this.#step({ kind: 'task', task, nowMs: this.#nowMs() })
@@ -257,7 +262,11 @@ class Signer implements ReleaseSigner {
         this.#track(this.#finish(effect.task, effect.signatures))
         return
       case 'blame':
-        this.#faults.note(effect.member, effect.fault, { in: 'signing' })
+        this.#faults.note(
+          present(this.#parts.members[effect.member], 'member of a session'),
+          effect.fault,
+          { in: 'signing', epoch: this.#parts.share.epoch },
+        )
         return
       case 'stalled': {
         const batch = this.#tasks.get(taskKey(effect.task))?.batchId

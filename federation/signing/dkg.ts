@@ -85,7 +85,7 @@ export type DkgEffect =
     }
   | { readonly kind: 'announce'; readonly announcement: KeyEpochAnnouncement }
 
-interface DkgStatus {
+export interface DkgStatus {
   readonly attempt: number
   readonly phase: DkgPhase | 'starting'
   /** Members whose next message is missing. */

@@ -77,6 +77,8 @@ export interface KeyStore {
   save(epoch: number, record: DkgRecord): Promise<void>
   /** The chain settled on this attempt's key: erases the epoch's other shares. */
   settle(epoch: number, attempt: number): Promise<void>
+  /** Erases every share of the epoch, for ever. Nothing happens when there is none. */
+  destroy(epoch: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -144,7 +146,14 @@ class FileKeyStore implements KeyStore {
       throw new KeyStoreError(`no share of attempt ${attempt} for key epoch ${epoch}`)
     }
     for (const other of attempts) {
-      if (other !== attempt) await rm(join(this.#folder, shareName(epoch, other)))
+      if (other !== attempt) await eraseFile(this.#folder, shareName(epoch, other))
+    }
+    await syncFolder(this.#folder)
+  }
+
+  async destroy(epoch: number): Promise<void> {
+    for (const attempt of await this.#attemptsOf(epoch)) {
+      await eraseFile(this.#folder, shareName(epoch, attempt))
     }
     await syncFolder(this.#folder)
   }
@@ -359,6 +368,24 @@ async function writeDurably(folder: string, name: string, bytes: Uint8Array): Pr
   }
   await rename(temporary, join(folder, name))
   await syncFolder(folder)
+}
+
+/**
+ * Best effort: a disk may keep old copies of what is overwritten. Under its new name nobody reads it, so a
+ * crash on the way leaves no damaged share.
+ */
+async function eraseFile(folder: string, name: string): Promise<void> {
+  const path = join(folder, `${name}.new`)
+  await rename(join(folder, name), path)
+  const file = await open(path, 'r+')
+  try {
+    const { size } = await file.stat()
+    await file.write(new Uint8Array(size), 0, size, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rm(path)
 }
 
 async function syncFolder(folder: string): Promise<void> {

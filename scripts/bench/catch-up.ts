@@ -10,7 +10,7 @@ import { chainParams } from '../../genesis/network.ts'
 import { decodeBlock } from '../../src/chain/block.ts'
 import { checkBinding } from '../../src/chain/connect-block.ts'
 import { NO_SCRIPT_CACHE } from '../../src/chain/connect-transaction.ts'
-import { validatorSetOf } from '../../src/chain/validators.ts'
+import { genesisValidators } from '../../src/chain/validators.ts'
 import { startChild } from '../../src/cli/devnet/child-process.ts'
 import type { Devnet } from '../../src/cli/devnet/devnet.ts'
 import { findFreePorts } from '../../src/cli/devnet/free-ports.ts'
@@ -105,7 +105,7 @@ export async function validateAlone(home: string, folder: string, pace: Pace): P
   try {
     const database = await openChainDatabase(store, { chainId: params.chainId })
     const service = await openChainService(params, database, { cache: NO_SCRIPT_CACHE, batches })
-    const set = validatorSetOf(params)
+    const set = genesisValidators(params)
     const context = { chainId: params.chainId, epoch: set.epoch, validators: set.keys }
     let startedMs = performance.now()
     let stored = Promise.resolve()

@@ -14,6 +14,7 @@ import {
   transactionId,
 } from '../../src/bitcoin/transaction.ts'
 import { type DepositProof, EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
+import { getEpochBooks, putEpochBooks } from '../../src/chain/member-sets.ts'
 import {
   type ChainParams,
   MAX_DEPOSITS_PER_BLOCK,
@@ -78,7 +79,8 @@ export function seedPeg(overlay: StateOverlay, params: ChainParams): void {
   }
   const books = getPegBooks(overlay)
   const totals = { ...books.totals, supply: sats(RESERVES), reserves: sats(RESERVES) }
-  putPegBooks(overlay, { ...books, totals, keyEpochCount: 1 })
+  putPegBooks(overlay, { ...books, totals })
+  putEpochBooks(overlay, { ...getEpochBooks(overlay), key: 0 })
 }
 
 /** Value, length, `OP_16` and a P2WPKH script. */

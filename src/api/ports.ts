@@ -8,6 +8,7 @@ import type { OutPoint, Transaction, TxOutput } from '../bitcoin/transaction.ts'
 import type { Block } from '../chain/block.ts'
 import type { Coin } from '../chain/coin.ts'
 import type { Offence } from '../chain/evidence.ts'
+import type { MemberChange } from '../chain/member-change.ts'
 import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
@@ -89,6 +90,8 @@ export interface ChainQueries {
   blockHashAt(height: number): BlockHash | undefined
   /** Header time in seconds, without reading the block. */
   blockTimeAt(height: number): number | undefined
+  /** Every handover from one validator set to the next, encoded, oldest first. */
+  handovers(): readonly Uint8Array[]
   findBlock(hash: BlockHash): StoredBlock | undefined
   findTransaction(txid: Txid): ConfirmedTransaction | undefined
   /** Also when its transaction is not here, because the chain began with a snapshot that had it. */
@@ -170,6 +173,8 @@ export interface NodeFacade {
   /** Accepted means: on disk here, and on its way to the others. */
   submitFreezeVote(vote: FreezeVote): Promise<Result<void, Rejection>>
   federation(): FederationView
+  /** A change of members with its approvals; accepted means: this node keeps and spreads it. */
+  submitMemberChange(change: MemberChange): Promise<Result<void, Rejection>>
   /** Newest first; with `before`, what is older than that. */
   evidence(filter: {
     readonly before?: Offence

@@ -163,7 +163,7 @@ export const statusView = z.object({
   validator: z.object({ index: count.nullable() }),
   validators: z.array(validatorView).readonly(),
   /** What this member caught others at, in key generation and signing, since it started. */
-  memberFaults: z.array(z.object({ member: count, kind: z.string(), count })).readonly(),
+  memberFaults: z.array(z.object({ member: hash, kind: z.string(), count })).readonly(),
   mempool: z.object({ count, bytes: count }),
   l1: z.object({
     network: z.string(),
@@ -307,7 +307,7 @@ export const reservesView = z.object({
       z.object({
         id: count,
         /** Payments pay releases; upkeep moves the federation's own coins. */
-        kind: z.enum(['payment', 'upkeep']),
+        kind: z.enum(['payment', 'upkeep', 'probe', 'proof']),
         /** Of the version that L1 has, else of the one that members sign. */
         txid: hash,
         /** Oldest first. */
@@ -325,24 +325,76 @@ export const reservesView = z.object({
 })
 export type ReservesView = z.infer<typeof reservesView>
 
+const memberView = z.object({
+  index: count,
+  publicKey: hash,
+  online: z.boolean(),
+  self: z.boolean(),
+})
+
+/** Validator keys, in order. */
+const memberKeys = z.array(hash).min(1).max(100).readonly()
+
 export const federationView = z.object({
+  /** Of the validators of the next block. */
+  epoch: count,
+  /** What approvals of a change commit to. */
+  setHash: hash,
+  /** The number that the next change must have. */
+  nextEpoch: count,
   threshold: count,
-  members: z
-    .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
-    .readonly(),
+  members: z.array(memberView).readonly(),
+  /** The set that is to take over, and what it waits for. */
+  pending: z
+    .object({
+      epoch: count,
+      threshold: count,
+      members: z.array(memberView).readonly(),
+      approvedHeight: count,
+      stage: z.enum(['key-generation', 'funding', 'probe']),
+      probeL1Height: count.nullable(),
+      /** As this node's member sees it; null when it has none in it. */
+      keyGeneration: z
+        .object({ attempt: count, phase: z.string(), waitingFor: z.array(count).readonly() })
+        .nullable(),
+    })
+    .nullable(),
+  /** Approved, and in no block yet. */
+  waitingChange: z.object({ epoch: count, threshold: count, members: memberKeys }).nullable(),
   keyEpochs: z
     .array(
       z.object({
         epoch: count,
         groupKey: z.string().regex(/^[0-9a-f]{66}$/),
         threshold: count,
-        state: z.string(),
-        activatedHeight: count,
+        state: z.enum(['pending', 'announced', 'active', 'retired', 'abandoned']),
+        members: memberKeys,
+        announcedHeight: count,
+        /** Null while it has not proved itself. */
+        activatedHeight: count.nullable(),
+        /** Reserve coins that only this key can spend. */
+        coins: count,
+        coinsSats: amount,
       }),
     )
     .readonly(),
 })
 export type FederationView = z.infer<typeof federationView>
+
+export const memberChangeRequest = z.strictObject({
+  epoch: count.max(0xffff_ffff),
+  threshold: count.max(255),
+  members: memberKeys,
+  approvals: z
+    .array(
+      z.strictObject({
+        signer: count.max(0xffff),
+        signature: z.string().regex(/^[0-9a-f]{128}$/),
+      }),
+    )
+    .max(256)
+    .readonly(),
+})
 
 export const evidenceView = z.object({
   /** Index in the validator set. */
@@ -372,6 +424,10 @@ export const certificateView = z.object({
   header: hex,
 })
 export type CertificateView = z.infer<typeof certificateView>
+
+/** Encoded, oldest first. */
+export const handoversView = z.object({ handovers: z.array(hex).readonly() })
+export type HandoversView = z.infer<typeof handoversView>
 
 export const proofView = z.object({
   height: count,

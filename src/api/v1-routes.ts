@@ -1,16 +1,18 @@
 /** Causeway's own routes under `/v1`: status, the peg in both directions, proofs, events. */
 
 import { type Context, Hono } from 'hono'
+import type { z } from 'zod'
 import { type AddressNetwork, decodeAddress } from '../bitcoin/address.ts'
 import { encodeHeader } from '../bitcoin/header.ts'
 import { isWithdrawTarget } from '../bitcoin/script.ts'
 import type { OutPoint } from '../bitcoin/transaction.ts'
 import { writeExtension } from '../chain/extension.ts'
+import type { MemberChange } from '../chain/member-change.ts'
 import { isRecipient } from '../chain/peg/deposits.ts'
 import { bitmapIndexes, decodeCertificate } from '../consensus/certificate.ts'
-import { bytesToHex } from '../primitives/bytes.ts'
+import { bytesToHex, hexToBytes } from '../primitives/bytes.ts'
 import { encodeWith } from '../primitives/codec.ts'
-import { toTxid } from '../primitives/hashes.ts'
+import { toTxid, toXOnlyKey } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ApiContext, ApiEnv } from './api-context.ts'
 import { submitTransactions } from './batch-broadcast.ts'
@@ -27,6 +29,8 @@ import {
   depositsQuery,
   EVIDENCE_LIMIT_MAX,
   evidenceQuery,
+  type HandoversView,
+  memberChangeRequest,
   outPointText,
   type ProofView,
   RELEASES_LIMIT_MAX,
@@ -71,6 +75,10 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
   const { node } = api
   routes.get('/status', (c) => c.json(node.status()))
   routes.get('/federation', (c) => c.json(node.federation()))
+  routes.post('/federation/member-change', async (c) => {
+    unwrap(await node.submitMemberChange(memberChangeOf(await parseBody(c, memberChangeRequest))))
+    return c.json({ accepted: true }, 202)
+  })
   routes.get('/evidence', async (c) => {
     const { before, limit } = parseQuery(c, evidenceQuery)
     const filter = before === undefined ? {} : { before }
@@ -85,12 +93,17 @@ export function v1Routes(api: ApiContext, events: EventStreams): Hono<ApiEnv> {
     c.header('Cache-Control', 'public, max-age=157784630')
     return c.json(view)
   })
+  routes.get('/handovers', (c) => c.json(handoversJson(api)))
   addProofRoutes(routes, api)
   addReservesRoutes(routes, api)
   addDepositRoutes(routes, api)
   addReleaseRoutes(routes, api)
   routes.route('/', pegRoutes(api))
   return routes
+}
+
+function handoversJson({ queries }: ApiContext): HandoversView {
+  return { handovers: queries.handovers().map(bytesToHex) }
 }
 
 function addProofRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
@@ -158,6 +171,18 @@ function addReleaseRoutes(routes: Hono<ApiEnv>, { node }: ApiContext): void {
     }
     return c.json(release)
   })
+}
+
+function memberChangeOf(request: z.infer<typeof memberChangeRequest>): MemberChange {
+  const { epoch, threshold, members, approvals } = request
+  return {
+    epoch,
+    threshold,
+    members: members.map(toXOnlyKey),
+    approvals: approvals.map(({ signer, signature }) => {
+      return { signer, signature: hexToBytes(signature) }
+    }),
+  }
 }
 
 /** A number in the queue, or the burn output as "txid:vout". @throws HttpError 400 */

@@ -13,6 +13,7 @@ import type { Block } from './block.ts'
 import { BlockScripts, PLAIN_VERIFICATION, type ScriptVerification } from './block-scripts.ts'
 import { buildCoinbase } from './coinbase.ts'
 import { type ChainState, type ConnectedBlock, checkBlockContext } from './connect-block.ts'
+import { connectMemberChange } from './connect-member-change.ts'
 import { extensionHash } from './extension.ts'
 import { fitsL1Section, type L1Section, l1SectionHash } from './l1-section.ts'
 import { BLOCK_BITS, BLOCK_VERSION, type ChainParams, MAX_EVIDENCE_PER_BLOCK } from './params.ts'
@@ -25,7 +26,7 @@ import { connectL1Headers } from './peg/l1-headers.ts'
 import { encodeDelta, StateOverlay } from './state.ts'
 import { headerTimeAfter } from './tip.ts'
 import { applyContent } from './transition.ts'
-import { validatorSetHashOf } from './validators.ts'
+import { currentValidators, hashOfSet } from './validators.ts'
 
 export interface BlockPlan {
   readonly view: number
@@ -73,15 +74,14 @@ export function buildBlock(
   const delta = overlay.delta()
   const trie = state.trie.prepare(delta)
   const height = state.tip.height + 1
-  const validatorSetHash = validatorSetHashOf(params)
   const extension = {
     height,
     view: plan.view,
     timeMs,
     proposer: plan.proposer,
     stateRoot: trie.root,
-    validatorSetHash,
-    nextValidatorSetHash: validatorSetHash,
+    validatorSetHash: hashOfSet(currentValidators(state.view)),
+    nextValidatorSetHash: hashOfSet(currentValidators(overlay)),
     paramsHash: params.paramsHash,
     l1Height: books.l1Height,
     l1Hash: books.l1Hash,
@@ -108,7 +108,7 @@ export function buildBlock(
     nonce: 0,
   })
   const block: Block = { header, extension, l1Section, transactions: all }
-  const context = checkBlockContext(params, state.tip, block)
+  const context = checkBlockContext(params, state, block)
   if (!context.ok) return context
   const undo = encodeDelta(overlay.undo())
   return ok({ block, connected: { delta, trie, undo, outcome: applied.value } })
@@ -125,6 +125,10 @@ function buildMint(
   const headers = connectL1Headers(scratch, params, section.headers)
   if (!headers.ok) return headers
   const height = state.tip.height + 1
+  for (const change of section.memberChanges) {
+    const connected = connectMemberChange(scratch, params, change, height)
+    if (!connected.ok) return connected
+  }
   for (const announcement of section.keyEpochs) {
     const connected = connectKeyEpoch(scratch, params, announcement, height)
     if (!connected.ok) return connected

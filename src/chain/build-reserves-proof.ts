@@ -4,13 +4,11 @@
  * never change, one after the other.
  */
 
-import type { Certificate } from '../consensus/certificate.ts'
 import { present } from '../primitives/assert.ts'
 import type { Txid } from '../primitives/hashes.ts'
-import type { Block } from './block.ts'
-import { buildSupplyProof } from './build-proof.ts'
+import { buildSupplyProof, type ProvenBlock } from './build-proof.ts'
 import type { L1TransactionProof } from './l1-section.ts'
-import { getPegBooks } from './peg/books.ts'
+import { getEpochBooks } from './member-sets.ts'
 import { reserveCoins } from './peg/reserves.ts'
 import {
   type ProvedRecord,
@@ -37,10 +35,9 @@ export interface PreparedReservesProof {
   readonly groups: ReadonlyMap<Txid, StatePart>
 }
 
-/** `state` is the one after the block, which is final by the certificate. */
+/** `state` is the one after the block. */
 export function prepareReservesProof(
-  block: Block,
-  certificate: Certificate,
+  proven: ProvenBlock,
   { view, trie }: { readonly view: StateView; readonly trie: Pick<StateTrie, 'prove'> },
 ): PreparedReservesProof {
   const record = (key: StateKey): ProvedRecord => ({
@@ -53,8 +50,8 @@ export function prepareReservesProof(
     headers.set(l1Height, known)
     return known
   }
-  const { keyEpochCount } = getPegBooks(view)
-  const epochs = new Set(keyEpochCount === 0 ? [] : [keyEpochCount - 1])
+  const { key } = getEpochBooks(view)
+  const epochs = new Set(key === undefined ? [] : [key])
   const groups = new Map<
     Txid,
     { l1Height: number; header: ProvedRecord; coins: StatePart['coins'][number][] }
@@ -72,7 +69,7 @@ export function prepareReservesProof(
     group.coins.push({ vout: outPoint.vout, record: record(key) })
   }
   const start = reservesProofStart({
-    chainProof: buildSupplyProof(block, certificate),
+    chainProof: buildSupplyProof(proven),
     books: record(NAMESPACE.pegBooks),
     keyEpochs: [...epochs]
       .toSorted((a, b) => a - b)

@@ -19,7 +19,7 @@ import { encodeDelta, type StateDelta, StateOverlay, type StateView } from './st
 import type { StateTrie, TrieUpdate } from './state-trie.ts'
 import { type ChainTip, headerTimeAfter } from './tip.ts'
 import { applyContent, type TransitionOutcome } from './transition.ts'
-import { validatorSetHashOf } from './validators.ts'
+import { currentValidators, hashOfSet } from './validators.ts'
 
 /** A block before its parent's state is consulted: the body that arrived is the one the id names. */
 export function checkBinding(block: Block): Result<void, Rejection> {
@@ -60,7 +60,7 @@ export function connectBlock(
   block: Block,
   verification: ScriptVerification = PLAIN_VERIFICATION,
 ): Result<ConnectedBlock, Rejection> {
-  const context = checkBlockContext(params, state.tip, block)
+  const context = checkBlockContext(params, state, block)
   if (!context.ok) return context
   const scripts = new BlockScripts(verification)
   const connected = connectBody(params, state, block, scripts)
@@ -102,6 +102,9 @@ function connectBody(
   if (extension.l1Height !== books.l1Height || extension.l1Hash !== books.l1Hash) {
     return reject('bad-l1-anchor')
   }
+  if (extension.nextValidatorSetHash !== hashOfSet(currentValidators(overlay))) {
+    return reject('bad-validator-set')
+  }
   const delta = overlay.delta()
   const trie = state.trie.prepare(delta)
   if (trie.root !== extension.stateRoot) return reject('bad-state-root')
@@ -111,19 +114,18 @@ function connectBody(
 /** What the header and the extension must say on this tip, and the block's weight. */
 export function checkBlockContext(
   params: ChainParams,
-  tip: ChainTip,
+  { tip, view }: Pick<ChainState, 'tip' | 'view'>,
   block: Block,
 ): Result<void, Rejection> {
   const { header, extension } = block
+  const validators = currentValidators(view)
   if (header.previousHash !== tip.hash) return reject('bad-prevblk', 'missing')
   if (extension.height !== tip.height + 1) return reject('bad-height')
   if (extension.timeMs <= tip.timeMs) return reject('time-too-old')
   if (header.time !== headerTimeAfter(tip, extension.timeMs)) return reject('bad-time')
-  if (extension.proposer >= params.validators.length) return reject('bad-proposer')
+  if (extension.proposer >= validators.keys.length) return reject('bad-proposer')
   if (extension.paramsHash !== params.paramsHash) return reject('bad-params-hash')
-  const validatorSetHash = validatorSetHashOf(params)
-  if (extension.validatorSetHash !== validatorSetHash) return reject('bad-validator-set')
-  if (extension.nextValidatorSetHash !== validatorSetHash) return reject('bad-validator-set')
+  if (extension.validatorSetHash !== hashOfSet(validators)) return reject('bad-validator-set')
   const { feeRateFloor, feeRateCeiling } = params.peg
   if (extension.feeRate < feeRateFloor || extension.feeRate > feeRateCeiling) {
     return reject('bad-fee-rate')

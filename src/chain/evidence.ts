@@ -1,13 +1,16 @@
 /**
  * Evidence of validators' double votes in blocks: what a block may carry, and what the state keeps of
- * it, which is one record for a validator and height, however often it contradicted itself there.
+ * it, which is one record for a validator and height, however often it contradicted itself there. The
+ * signer of an offence is an index in the set that agreed on its height.
  *
  * Leaves out what follows from evidence: it is recorded, and nobody is removed. That is a matter of
  * the next validator set.
  */
 
 import { type Evidence, verifyEvidence } from '../consensus/evidence.ts'
-import { encodeWith } from '../primitives/codec.ts'
+import { present } from '../primitives/assert.ts'
+import { decodeAll, encodeWith } from '../primitives/codec.ts'
+import { hashToBytes, type XOnlyKey, xOnlyKeyFromBytes } from '../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import { type ChainParams, EVIDENCE_AGE_MAX } from './params.ts'
 import {
@@ -17,7 +20,7 @@ import {
   type StateOverlay,
   type StateView,
 } from './state.ts'
-import { validatorSetOf } from './validators.ts'
+import { validatorSetAt } from './validators.ts'
 
 /** Who contradicted itself, and about which height. */
 export interface Offence {
@@ -37,12 +40,6 @@ export function compareOffences(a: Offence, b: Offence): number {
 /** Height u32be ‖ signer u16be. The height must be a u32. */
 export function offenceStateKey({ height, signer }: Offence): StateKey {
   return numberStateKey(NAMESPACE.evidence, height) + signer.toString(16).padStart(4, '0')
-}
-
-/** Who is convicted by a record of the state; undefined for the key of anything else. */
-export function findOffender(key: StateKey): number | undefined {
-  if (!key.startsWith(NAMESPACE.evidence)) return undefined
-  return Number.parseInt(key.slice(10), 16)
 }
 
 /** May the block of this height carry evidence about that one? */
@@ -71,10 +68,36 @@ export function connectEvidence(
     if (!isTimely(offence.height, height)) return reject('bad-evidence-age')
     if (isRecorded(overlay, offence)) return reject('bad-evidence-known')
   }
-  const { epoch, keys } = validatorSetOf(params)
-  const context = { chainId: params.chainId, epoch, validators: keys }
-  if (!evidence.every((one) => verifyEvidence(one, context))) return reject('bad-evidence')
-  const value = encodeWith((writer) => writer.u32(height))
-  for (const one of evidence) overlay.put(offenceStateKey(offenceOf(one)), value)
+  const set = evidence.map((one) => validatorSetAt(overlay, one.first.height))
+  const isProof = evidence.every((one, i) => {
+    const { epoch, keys } = present(set[i], 'validators of a height')
+    return verifyEvidence(one, { chainId: params.chainId, epoch, validators: keys })
+  })
+  if (!isProof) return reject('bad-evidence')
+  for (const [i, one] of evidence.entries()) {
+    const offender = present(set[i]?.keys[one.first.signer], 'signer of proved evidence')
+    overlay.put(offenceStateKey(offenceOf(one)), encodeConviction({ height, offender }))
+  }
   return ok(undefined)
+}
+
+/** What the state keeps of an offence. */
+export interface Conviction {
+  /** Of the block that carries the evidence. */
+  readonly height: number
+  /** The same key is another index in another set. */
+  readonly offender: XOnlyKey
+}
+
+function encodeConviction({ height, offender }: Conviction): Uint8Array {
+  return encodeWith((writer) => writer.u32(height).bytes(hashToBytes(offender)))
+}
+
+/** Who is convicted by a record of the state; undefined for the key of anything else. */
+export function findConviction(key: StateKey, value: Uint8Array): Conviction | undefined {
+  if (!key.startsWith(NAMESPACE.evidence)) return undefined
+  return decodeAll(value, (reader) => ({
+    height: reader.u32(),
+    offender: xOnlyKeyFromBytes(reader.bytes(32)),
+  }))
 }

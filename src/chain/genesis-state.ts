@@ -13,13 +13,14 @@ import {
 import type { Block } from './block.ts'
 import type { ChainState } from './connect-block.ts'
 import { EMPTY_L1_SECTION, l1SectionHash } from './l1-section.ts'
+import { putGenesisMembers } from './member-sets.ts'
 import type { ChainParams } from './params.ts'
 import { putPegBooks, ZERO_TOTALS } from './peg/books.ts'
 import { EMPTY_STATE, NAMESPACE, numberStateKey, type StateDelta, StateOverlay } from './state.ts'
 import { StateTrie } from './state-trie.ts'
-import { validatorSetHashOf } from './validators.ts'
+import { genesisValidators, hashOfSet } from './validators.ts'
 
-/** Records that exist before the first block: the L1 checkpoint and empty books. */
+/** Records that exist before the first block: the L1 checkpoint, empty books, the validators. */
 export function genesisDelta(params: ChainParams): StateDelta {
   const overlay = new StateOverlay(EMPTY_STATE)
   const { height, header } = params.l1Checkpoint
@@ -30,15 +31,15 @@ export function genesisDelta(params: ChainParams): StateDelta {
     l1Hash: headerHash(decodeHeader(header)),
     nextReleaseId: 0,
     nextBatchId: 0,
-    keyEpochCount: 0,
     feeRates: { current: params.peg.feeRateFloor, previous: params.peg.feeRateFloor },
   })
+  putGenesisMembers(overlay, params)
   return overlay.delta()
 }
 
 /** Block 0. Its extension is not committed by its coinbase; it follows from the parameters. */
 export function genesisBlock(params: ChainParams): Block {
-  const validatorSetHash = validatorSetHashOf(params)
+  const validatorSetHash = hashOfSet(genesisValidators(params))
   const { height, header } = params.l1Checkpoint
   return {
     header: REGTEST_GENESIS_HEADER,

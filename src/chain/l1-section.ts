@@ -9,6 +9,7 @@ import type { ByteReader, ByteWriter } from '../primitives/codec.ts'
 import { encodeWith } from '../primitives/codec.ts'
 import { type Hash32, hash32FromBytes } from '../primitives/hashes.ts'
 import { taggedHash } from '../primitives/sha256.ts'
+import { type MemberChange, readMemberChange, writeMemberChange } from './member-change.ts'
 import {
   MAX_CONFIRMATIONS_PER_BLOCK,
   MAX_DEPOSITS_PER_BLOCK,
@@ -45,6 +46,7 @@ export interface DepositProof extends L1TransactionProof {
 export interface L1Section {
   /** 80 bytes each, following the last header in the state. */
   readonly headers: readonly Uint8Array[]
+  readonly memberChanges: readonly MemberChange[]
   readonly keyEpochs: readonly KeyEpochAnnouncement[]
   readonly confirmations: readonly L1TransactionProof[]
   readonly deposits: readonly DepositProof[]
@@ -52,6 +54,7 @@ export interface L1Section {
 
 export const EMPTY_L1_SECTION: L1Section = {
   headers: [],
+  memberChanges: [],
   keyEpochs: [],
   confirmations: [],
   deposits: [],
@@ -60,6 +63,7 @@ export const EMPTY_L1_SECTION: L1Section = {
 export function isEmptyL1Section(section: L1Section): boolean {
   return (
     section.headers.length === 0 &&
+    section.memberChanges.length === 0 &&
     section.keyEpochs.length === 0 &&
     section.confirmations.length === 0 &&
     section.deposits.length === 0
@@ -69,10 +73,12 @@ export function isEmptyL1Section(section: L1Section): boolean {
 /** Longest script a claim can name: a witness program of 40 bytes and its two opcodes. */
 const RECIPIENT_BYTES_MAX = 42
 /** One change of keys at a time. */
+const MEMBER_CHANGES_MAX = 1
 const KEY_EPOCHS_MAX = 1
 
 export function writeL1Section(writer: ByteWriter, section: L1Section): void {
   writer.list(section.headers, (w, header) => w.bytes(header))
+  writer.list(section.memberChanges, writeMemberChange)
   writer.list(section.keyEpochs, writeKeyEpochAnnouncement)
   writer.list(section.confirmations, writeProof)
   writer.list(section.deposits, (w, deposit) => {
@@ -87,6 +93,7 @@ export function writeL1Section(writer: ByteWriter, section: L1Section): void {
 export function readL1Section(reader: ByteReader): L1Section {
   return {
     headers: reader.list(MAX_L1_HEADERS_PER_BLOCK, (r) => r.bytes(80)),
+    memberChanges: reader.list(MEMBER_CHANGES_MAX, readMemberChange),
     keyEpochs: reader.list(KEY_EPOCHS_MAX, readKeyEpochAnnouncement),
     confirmations: reader.list(MAX_CONFIRMATIONS_PER_BLOCK, readProof),
     deposits: reader.list(MAX_DEPOSITS_PER_BLOCK, (r) => ({
@@ -122,6 +129,7 @@ export function fitsL1Section(section: L1Section): boolean {
   const proofs = [...section.confirmations, ...section.deposits]
   return (
     section.headers.length <= MAX_L1_HEADERS_PER_BLOCK &&
+    section.memberChanges.length <= MEMBER_CHANGES_MAX &&
     section.keyEpochs.length <= KEY_EPOCHS_MAX &&
     section.confirmations.length <= MAX_CONFIRMATIONS_PER_BLOCK &&
     section.deposits.length <= MAX_DEPOSITS_PER_BLOCK &&

@@ -54,6 +54,8 @@ export interface PegParams {
   /** Reserve coins of this age move, long before the recovery leaf opens. */
   readonly refreshAfterL1Blocks: number
   readonly limits: ReleaseLimitParams
+  /** A new key that has not proved itself this long after its probe is given up. */
+  readonly keyProbeTimeoutL1Blocks: number
   readonly recovery: RecoveryPolicy
 }
 

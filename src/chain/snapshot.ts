@@ -1,7 +1,8 @@
 /**
  * A snapshot: the state after a final block as a file, for starting a node without the blocks before.
  * `docs/spec/snapshot.md` is the format. Nothing in it is trusted: the head leads from the validators'
- * certificate to a state root, and the records count only when they have exactly that root.
+ * certificate to a state root, and the records count only when they have exactly that root. The
+ * validators follow from the genesis ones by the handovers in the head.
  *
  * Encodings and the checks of the head; the storage folder reads and writes the file as a stream.
  * Leaves out history: blocks, transactions and undo records below the snapshot.
@@ -16,6 +17,7 @@ import {
   MEDIAN_TIME_SPAN,
 } from '../bitcoin/header.ts'
 import { decodeCertificate } from '../consensus/certificate.ts'
+import { validatorSetHash } from '../consensus/validator-set.ts'
 import { bytesToHex, hexToBytes } from '../primitives/bytes.ts'
 import { ByteReader, DecodeError, decodeAll, encodeWith } from '../primitives/codec.ts'
 import { type Hash32, readHash32, writeHash32 } from '../primitives/hashes.ts'
@@ -24,9 +26,16 @@ import { type Block, decodeBlock } from './block.ts'
 import { checkBinding } from './connect-block.ts'
 import { checkFinality } from './finality.ts'
 import { genesisBlock } from './genesis-state.ts'
+import {
+  followHandovers,
+  type Handover,
+  MAX_HANDOVERS,
+  readHandover,
+  validatorsOfHeight,
+  writeHandover,
+} from './handover.ts'
 import { type ChainParams, MAX_BLOCK_BYTES } from './params.ts'
 import type { StateKey } from './state.ts'
-import { validatorSetHashOf } from './validators.ts'
 
 /** First bytes of the file; the line end tells when a file was sent as text. */
 export const SNAPSHOT_MAGIC: Uint8Array = hexToBytes('ca5e736e61700d0a')
@@ -58,6 +67,8 @@ export interface SnapshotHead {
   /** As peers exchange it. */
   readonly blockBytes: Uint8Array
   readonly certificate: Uint8Array
+  /** From the genesis validators to those of the block. */
+  readonly handovers: readonly Handover[]
   /** Of the blocks before, oldest first: `SNAPSHOT_HEADERS_MAX`, or all of them. */
   readonly headers: readonly BlockHeader[]
 }
@@ -68,6 +79,7 @@ export function encodeSnapshotHead(head: SnapshotHead): Uint8Array {
   return encodeWith((writer) => {
     writeHash32(writer, head.chainId)
     writer.u32(head.height).varBytes(head.blockBytes).varBytes(head.certificate)
+    writer.list(head.handovers, writeHandover)
     writer.list(head.headers, (w, header) => w.bytes(encodeHeader(header)))
   })
 }
@@ -79,6 +91,7 @@ export function decodeSnapshotHead(bytes: Uint8Array): SnapshotHead {
     height: reader.u32(),
     blockBytes: reader.varBytes(MAX_BLOCK_BYTES),
     certificate: reader.varBytes(CERTIFICATE_BYTES_MAX),
+    handovers: reader.list(MAX_HANDOVERS, readHandover),
     headers: reader.list(SNAPSHOT_HEADERS_MAX, (r) => decodeHeader(r.bytes(HEADER_BYTES))),
   }))
 }
@@ -104,13 +117,16 @@ export function checkSnapshotHead(
   const binding = checkBinding(block)
   if (!binding.ok) return binding
   const certificate = decodeCertificate(head.certificate)
-  const final = checkFinality(params, header, certificate)
+  const sets = followHandovers(params, head.handovers)
+  if (!sets.ok) return sets
+  const set = validatorsOfHeight(sets.value, head.height)
+  const final = checkFinality(params.chainId, set, header, certificate)
   if (!final.ok) return final
   if (certificate.height !== head.height) {
     return reject('snapshot-height', 'invalid', `certified for height ${certificate.height}`)
   }
   if (extension.paramsHash !== params.paramsHash) return reject('bad-params-hash')
-  if (extension.validatorSetHash !== validatorSetHashOf(params)) return reject('bad-validator-set')
+  if (extension.validatorSetHash !== validatorSetHash(set)) return reject('bad-validator-set')
   const headers = checkHeaders(params, head, block)
   return headers.ok ? ok(block) : headers
 }

@@ -27,12 +27,16 @@ export const NAMESPACE = {
   coin: '63',
   /** L1 outpoint -> height of the block that minted it; never pruned */
   claimedDeposit: '64',
-  /** height (u32be) ‖ signer (u16be) -> height of the block that convicts it; never pruned */
+  /** height (u32be) ‖ signer (u16be) -> height of the block that convicts it, and the key; never pruned */
   evidence: '65',
   /** L1 height (u32be) -> 80-byte header */
   l1Header: '68',
   /** key epoch (u32be) -> announcement */
   keyEpoch: '6b',
+  /** epoch (u32be) -> member set: validators, and members of the epoch's key; never pruned */
+  memberSet: '6e',
+  /** single record -> which epochs are active, pending, next */
+  epochBooks: '7b',
   /** single record -> peg books and cursors */
   pegBooks: '6d',
   /** release id (u32be) -> release, for ever */

@@ -4,10 +4,10 @@
  *
  *   1. the parent's coinbase outputs become coins
  *   2. evidence of double votes, freeze votes
- *   3. L1 headers, key epochs, release confirmations, deposits (L1 section)
+ *   3. L1 headers, member changes, key epochs, release confirmations, deposits (L1 section)
  *   4. the mint transaction, which must be the one that the deposits give
  *   5. the other transactions: inputs, scripts, burns
- *   6. limits of what may leave, and the batches that are due
+ *   6. limits of what may leave, the probe or proof of a new key, and the batches that are due
  *   7. the solvency equation
  */
 
@@ -27,6 +27,7 @@ import { type Sats, sats } from '../primitives/units.ts'
 import type { BlockScripts } from './block-scripts.ts'
 import { checkTransaction } from './check-transaction.ts'
 import type { Coin, CoinOrigin } from './coin.ts'
+import { connectMemberChange } from './connect-member-change.ts'
 import { type SpendContext, spendCoins } from './connect-transaction.ts'
 import { connectEvidence } from './evidence.ts'
 import type { PegTotals } from './extension.ts'
@@ -44,6 +45,7 @@ import {
 import { connectFreezeVotes } from './peg/freeze.ts'
 import type { FreezeVote } from './peg/freeze-vote.ts'
 import { connectKeyEpoch } from './peg/key-epochs.ts'
+import { connectKeyProbe, connectKeyProofs } from './peg/key-probe.ts'
 import { connectL1Headers } from './peg/l1-headers.ts'
 import { connectBatches } from './peg/plan-batches.ts'
 import { connectFeeRate } from './peg/release-fees.ts'
@@ -116,7 +118,9 @@ export function applyContent(
   connectReleaseLimits(overlay, params, reservesBefore)
   const { feeRate, l1Section } = content
   const hasL1Headers = l1Section.headers.length > 0
-  connectBatches(overlay, params, { height, timeMs, feeRate, hasL1Headers })
+  const batchContext = { height, timeMs, feeRate, hasL1Headers }
+  connectKeyProbe(overlay, params, batchContext)
+  connectBatches(overlay, params, batchContext)
   const totals = getPegBooks(overlay).totals
   // The total of the reserves is the sum of the coins, block by block.
   if (totals.reserves !== reservesBefore + reservesChange(overlay)) return reject('insolvent')
@@ -148,12 +152,17 @@ function connectL1Section(
   const headers = connectL1Headers(overlay, params, section.headers)
   if (!headers.ok) return headers
   if (section.headers.length > 0) connectFeeRate(overlay, feeRate)
+  for (const change of section.memberChanges) {
+    const connected = connectMemberChange(overlay, params, change, height)
+    if (!connected.ok) return connected
+  }
   for (const announcement of section.keyEpochs) {
     const connected = connectKeyEpoch(overlay, params, announcement, height)
     if (!connected.ok) return connected
   }
   const confirmed = connectConfirmations(overlay, section.confirmations, height)
   if (!confirmed.ok) return confirmed
+  connectKeyProofs(overlay, confirmed.value, height)
   const deposits = connectDeposits(overlay, params, section, height)
   if (!deposits.ok) return deposits
   return ok({ deposits: deposits.value, confirmed: confirmed.value })

@@ -1,51 +1,43 @@
 /**
  * Proofs about the chain that need nothing but its genesis: what is the supply, does this coin exist?
- * A proof leads from the validators' certificate to the header, through the coinbase to the extension,
+ * A proof leads from the genesis validators to those of its block (`handover.ts`), from
+ * their certificate to the header, through the coinbase to the extension,
  * and from the extension's state root to one record. It speaks of the state after that block, and of
  * no later one.
  *
  * Runs wherever JavaScript does: nothing here needs Node. Who builds proofs: `build-proof.ts`.
- * Leaves out transactions (Bitcoin's Merkle proofs do that) and changes of the validator set.
+ * Leaves out transactions: Bitcoin's Merkle proofs do that.
  */
 
-import { type BlockHeader, decodeHeader, encodeHeader, HEADER_BYTES } from '../bitcoin/header.ts'
-import {
-  type MerkleProof,
-  readMerkleProof,
-  verifyMerkleProof,
-  writeMerkleProof,
-} from '../bitcoin/merkle.ts'
 import {
   encodeOutPoint,
-  encodeTransactionWithoutWitness,
-  isCoinbase,
   type OutPoint,
   readOutPoint,
-  readTransaction,
-  type Transaction,
   type TxOutput,
   transactionId,
 } from '../bitcoin/transaction.ts'
-import {
-  bitmapIndexes,
-  type Certificate,
-  readCertificate,
-  writeCertificate,
-} from '../consensus/certificate.ts'
-import { validatorSetHash } from '../consensus/validator-set.ts'
+import { bitmapIndexes } from '../consensus/certificate.ts'
 import { type ByteReader, DecodeError, decodeAll, encodeWith } from '../primitives/codec.ts'
 import type { BlockHash } from '../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
-import { type Coin, decodeCoin } from './coin.ts'
-import { commitsToExtension } from './coinbase.ts'
 import {
-  type BlockExtension,
-  extensionHash,
-  type PegTotals,
-  readExtension,
-  writeExtension,
-} from './extension.ts'
-import { checkFinality, type GenesisFacts } from './finality.ts'
+  type BlockEvidence,
+  checkBlockEvidence,
+  readBlockEvidence,
+  writeBlockEvidence,
+} from './block-evidence.ts'
+import { type Coin, decodeCoin } from './coin.ts'
+import type { PegTotals } from './extension.ts'
+import type { GenesisFacts } from './finality.ts'
+import {
+  followHandovers,
+  type Handover,
+  MAX_HANDOVERS,
+  MAX_HANDOVERS_BYTES,
+  readHandover,
+  validatorsOfHeight,
+  writeHandover,
+} from './handover.ts'
 import { NAMESPACE, outPointStateKey } from './state.ts'
 import {
   readStateProof,
@@ -53,17 +45,6 @@ import {
   verifyStateProof,
   writeStateProof,
 } from './state-proof.ts'
-
-/** Binds an extension to a certificate. */
-export interface BlockEvidence {
-  readonly header: BlockHeader
-  readonly certificate: Certificate
-  /** Its witness, which says nothing here, is not part of the proof. */
-  readonly coinbase: Transaction
-  /** Of the coinbase. */
-  readonly merkle: MerkleProof
-  readonly extension: BlockExtension
-}
 
 export interface CoinEvidence {
   readonly outPoint: OutPoint
@@ -73,6 +54,8 @@ export interface CoinEvidence {
 }
 
 export interface ChainProof {
+  /** From the genesis validators to those of the block. */
+  readonly handovers: readonly Handover[]
   readonly block: BlockEvidence
   readonly coin: CoinEvidence | undefined
 }
@@ -94,25 +77,21 @@ export interface ProvedFacts {
   readonly totals: PegTotals
   /** Indexes of the validators whose signatures were verified. */
   readonly signers: readonly number[]
+  /** How many validators there were. */
+  readonly validators: number
   readonly coin: ProvedCoin | undefined
 }
 
 const PROOF_VERSION = 1
 /** A block's worth of coinbase, and the rest. Usually a proof has a few kilobytes. */
-const PROOF_BYTES_MAX = 300_000
-/** Without its witness a transaction weighs four units a byte. */
-const COINBASE_BYTES_MAX = 250_000
-const CERTIFICATE_BYTES_MAX = 20_000
+const PROOF_BYTES_MAX = 300_000 + MAX_HANDOVERS_BYTES
 /** Above every coin: a script of at most 10,000 bytes, and some 20 more. */
 const VALUE_BYTES_MAX = 11_000
 
-export function encodeChainProof({ block, coin }: ChainProof): Uint8Array {
+export function encodeChainProof({ handovers, block, coin }: ChainProof): Uint8Array {
   return encodeWith((writer) => {
-    writer.u8(PROOF_VERSION).bytes(encodeHeader(block.header))
-    writer.varBytes(encodeWith((w) => writeCertificate(w, block.certificate)))
-    writer.varBytes(encodeTransactionWithoutWitness(block.coinbase))
-    writeMerkleProof(writer, block.merkle)
-    writeExtension(writer, block.extension)
+    writer.u8(PROOF_VERSION).list(handovers, writeHandover)
+    writeBlockEvidence(writer, block)
     writer.bool(coin !== undefined)
     if (coin === undefined) return
     writer.bytes(encodeOutPoint(coin.outPoint)).bool(coin.value !== undefined)
@@ -126,23 +105,10 @@ export function decodeChainProof(bytes: Uint8Array): ChainProof {
   if (bytes.length > PROOF_BYTES_MAX) throw new DecodeError('proof too long')
   return decodeAll(bytes, (reader) => {
     if (reader.u8() !== PROOF_VERSION) throw new DecodeError('unknown proof version')
-    const block: BlockEvidence = {
-      header: decodeHeader(reader.bytes(HEADER_BYTES)),
-      certificate: decodeAll(reader.varBytes(CERTIFICATE_BYTES_MAX), readCertificate),
-      coinbase: decodeAll(reader.varBytes(COINBASE_BYTES_MAX), readBareTransaction),
-      merkle: readMerkleProof(reader),
-      extension: readExtension(reader),
-    }
-    return { block, coin: reader.bool() ? readCoinEvidence(reader) : undefined }
+    const handovers = reader.list(MAX_HANDOVERS, readHandover)
+    const block = readBlockEvidence(reader)
+    return { handovers, block, coin: reader.bool() ? readCoinEvidence(reader) : undefined }
   })
-}
-
-function readBareTransaction(reader: ByteReader): Transaction {
-  const transaction = readTransaction(reader)
-  if (transaction.inputs.some(({ witness }) => witness.length > 0)) {
-    throw new DecodeError('a coinbase with its witness')
-  }
-  return transaction
 }
 
 function readCoinEvidence(reader: ByteReader): CoinEvidence {
@@ -152,7 +118,8 @@ function readCoinEvidence(reader: ByteReader): CoinEvidence {
 }
 
 /**
- * What the bytes prove to somebody who trusts a quorum of the genesis validators and nobody else.
+ * What the bytes prove to somebody who trusts a quorum of the genesis validators, and
+ * those whom they hand over to.
  * The caller compares outpoint and height with what was asked for.
  */
 export function checkChainProof(
@@ -166,10 +133,11 @@ export function checkChainProof(
     if (!(thrown instanceof DecodeError)) throw thrown
     return reject('proof-format', 'invalid', thrown.message)
   }
-  const final = checkFinality(facts, proof.block.header, proof.block.certificate)
+  const sets = followHandovers(facts, proof.handovers)
+  if (!sets.ok) return sets
+  const set = validatorsOfHeight(sets.value, proof.block.certificate.height)
+  const final = checkBlockEvidence(facts.chainId, set, proof.block)
   if (!final.ok) return final
-  const bound = checkExtension(facts, proof.block)
-  if (!bound.ok) return bound
   const coin = proof.coin === undefined ? ok(undefined) : checkCoin(proof.block, proof.coin)
   if (!coin.ok) return coin
   const { extension, certificate } = proof.block
@@ -179,23 +147,9 @@ export function checkChainProof(
     timeMs: extension.timeMs,
     totals: extension.totals,
     signers: bitmapIndexes(certificate.bitmap),
+    validators: set.keys.length,
     coin: coin.value,
   })
-}
-
-/** Certificate → header → coinbase → extension. */
-function checkExtension(facts: GenesisFacts, block: BlockEvidence): Result<void, Rejection> {
-  const { header, coinbase, merkle, extension, certificate } = block
-  if (!isCoinbase(coinbase) || merkle.position !== 0) return reject('proof-coinbase')
-  if (!verifyMerkleProof(transactionId(coinbase), merkle, header.merkleRoot)) {
-    return reject('proof-coinbase', 'invalid', 'it is not in the block')
-  }
-  if (!commitsToExtension(coinbase, extensionHash(extension))) return reject('proof-extension')
-  if (extension.height !== certificate.height) {
-    return reject('proof-extension', 'invalid', 'the certificate is for another height')
-  }
-  const set = validatorSetHash({ epoch: 0, keys: facts.validators })
-  return extension.validatorSetHash === set ? ok(undefined) : reject('proof-validator-set')
 }
 
 /** Extension → state root → record. */

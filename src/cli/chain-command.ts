@@ -19,6 +19,7 @@ import { addProofCommand } from './proof-command.ts'
 import { reservesVerifyOptions, verifyReserves } from './reserves-verify.ts'
 import { addSnapshotCommands } from './snapshot-command.ts'
 import { addTestTransactionCommand } from './test-transaction-command.ts'
+import { validatorHistory } from './validator-history.ts'
 
 const MAX_HEIGHT = 0xffffffff
 
@@ -133,7 +134,9 @@ async function verifyBlock({ context, options }: CommandCall, height: number): P
   const { genesis } = reservesVerifyOptions.parse(options)
   const status = await context.node.status()
   const identity = await chainIdentity(context, status, genesis)
-  const finality = verifyFinality(identity, height, await context.node.certificate(height))
+  const { handovers } = await context.node.handovers()
+  const sets = validatorHistory(identity, handovers)
+  const finality = verifyFinality(identity, sets, height, await context.node.certificate(height))
   context.output.result({ verified: true, ...finality }, () =>
     fields([
       ['height', String(finality.height)],

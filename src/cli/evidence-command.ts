@@ -1,12 +1,12 @@
-/** `causeway chain evidence`: validators' double votes, each verified against the genesis file. */
+/** `causeway chain evidence`: validators' double votes, each verified against the validators of its height. */
 
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { validatorsOfHeight } from '../chain/handover.ts'
 import { findContradiction, readEvidence, verifyEvidence } from '../consensus/evidence.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import { concatBytes, hexToBytes } from '../primitives/bytes.ts'
 import { DecodeError, decodeAll } from '../primitives/codec.ts'
-import { toXOnlyKey } from '../primitives/hashes.ts'
 import { parseWhole } from './arguments.ts'
 import { chainIdentity } from './chain-identity.ts'
 import { CliError } from './cli-error.ts'
@@ -15,11 +15,10 @@ import { type CommandCall, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ShownEvidence } from './node-answers.ts'
 import { table } from './output.ts'
+import { validatorHistory } from './validator-history.ts'
 
 /** The node's own limit for one answer. */
 const LIMIT_MAX = 100
-/** The validators of the genesis file are epoch 0. */
-const GENESIS_EPOCH = 0
 
 export function addEvidenceCommand(chain: Command, io: CliIo): void {
   const command = chain
@@ -37,10 +36,14 @@ async function showEvidence({ context, options }: CommandCall): Promise<void> {
   const count = parseWhole(limit, 'the limit', { min: 1, max: LIMIT_MAX })
   const status = await context.node.status()
   const identity = await chainIdentity(context, status, genesis)
-  const validators = identity.genesis.validators.map(toXOnlyKey)
-  const voteContext = { chainId: identity.chainId, epoch: GENESIS_EPOCH, validators }
   const { evidence } = await context.node.evidence(count)
-  for (const one of evidence) checkEvidence(one, voteContext)
+  // Without evidence there is nothing to judge it by.
+  const handovers = evidence.length === 0 ? [] : (await context.node.handovers()).handovers
+  const sets = validatorHistory(identity, handovers)
+  for (const one of evidence) {
+    const { epoch, keys: validators } = validatorsOfHeight(sets, one.height)
+    checkEvidence(one, { chainId: identity.chainId, epoch, validators })
+  }
   context.output.result({ verified: true, evidence }, () =>
     evidence.length === 0
       ? 'no validator is known to have contradicted itself'

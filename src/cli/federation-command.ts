@@ -5,8 +5,11 @@ import type { z } from 'zod'
 import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { type CommandCall, handle } from './command-context.ts'
+import { addDestroyShareCommand } from './destroy-share-command.ts'
 import { EXIT } from './exit-codes.ts'
+import { addEpochsCommand } from './federation-epochs-command.ts'
 import { addFreezeCommands } from './freeze-command.ts'
+import { addMemberChangeCommands } from './member-change-command.ts'
 import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
 import { addRecoveryCommands } from './recovery/recovery-command.ts'
@@ -23,6 +26,9 @@ export function addFederationCommands(program: Command, io: CliIo): void {
     io,
     showReserves,
   )
+  addEpochsCommand(group, io)
+  addMemberChangeCommands(group, io)
+  addDestroyShareCommand(group, io)
   addRecoveryCommands(group, io)
   addFreezeCommands(group, io)
 }

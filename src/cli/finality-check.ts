@@ -1,14 +1,14 @@
 /**
- * A light client's check of one block: its header hashes to the block that a quorum of the genesis
- * validators finalized. Later validator sets are not followed.
+ * A light client's check of one block: its header hashes to the block that a quorum of the validators
+ * of its height finalized. Which validators those are follows from the genesis.
  */
 
 import type { z } from 'zod'
 import { decodeHeader, headerHash } from '../bitcoin/header.ts'
+import { type DatedValidators, validatorsOfHeight } from '../chain/handover.ts'
 import { bitmapIndexes, decodeCertificate, verifyCertificate } from '../consensus/certificate.ts'
 import { hexToBytes } from '../primitives/bytes.ts'
 import { DecodeError } from '../primitives/codec.ts'
-import { toXOnlyKey } from '../primitives/hashes.ts'
 import type { ChainIdentity } from './chain-identity.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT } from './exit-codes.ts'
@@ -22,20 +22,18 @@ export interface Finality {
   readonly validators: number
 }
 
-/** The validators of the genesis file are epoch 0. */
-const GENESIS_EPOCH = 0
-
 /** @throws CliError exit 9 unless the answer proves the block at that height final. */
 export function verifyFinality(
-  identity: ChainIdentity,
+  { chainId }: ChainIdentity,
+  sets: readonly DatedValidators[],
   height: number,
   answer: z.infer<typeof certificateAnswer>,
 ): Finality {
   try {
     const certificate = decodeCertificate(hexToBytes(answer.certificate))
     const blockHash = headerHash(decodeHeader(hexToBytes(answer.header)))
-    const validators = identity.genesis.validators.map(toXOnlyKey)
-    const context = { chainId: identity.chainId, epoch: GENESIS_EPOCH, validators }
+    const { epoch, keys: validators } = validatorsOfHeight(sets, height)
+    const context = { chainId, epoch, validators }
     const isAboutBlock =
       certificate.type === 'finalize' &&
       certificate.height === height &&

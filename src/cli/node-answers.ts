@@ -162,7 +162,7 @@ export const reservesAnswer = z.object({
     .array(
       z.object({
         id: count,
-        kind: z.enum(['payment', 'upkeep']),
+        kind: z.enum(['payment', 'upkeep', 'probe', 'proof']),
         txid: hash,
         versions: z
           .array(z.object({ txid: hash, feeSats: amount, feeRateSatsPerKvb: count }))
@@ -210,11 +210,31 @@ export const pegLimitsAnswer = z.object({
 })
 export type PegLimits = z.infer<typeof pegLimitsAnswer>
 
+const members = z
+  .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
+  .max(256)
+const memberKeys = z.array(hash).max(256)
+
 export const federationAnswer = z.object({
+  epoch: count,
+  setHash: hash,
+  nextEpoch: count,
   threshold: count,
-  members: z
-    .array(z.object({ index: count, publicKey: hash, online: z.boolean(), self: z.boolean() }))
-    .max(1_000),
+  members,
+  pending: z
+    .object({
+      epoch: count,
+      threshold: count,
+      members,
+      approvedHeight: count,
+      stage: z.enum(['key-generation', 'funding', 'probe']),
+      probeL1Height: count.nullable(),
+      keyGeneration: z
+        .object({ attempt: count, phase: word, waitingFor: z.array(count).max(256) })
+        .nullable(),
+    })
+    .nullable(),
+  waitingChange: z.object({ epoch: count, threshold: count, members: memberKeys }).nullable(),
   keyEpochs: z
     .array(
       z.object({
@@ -222,7 +242,11 @@ export const federationAnswer = z.object({
         groupKey: z.string().refine((value) => isHex(value, 33), 'not a compressed key'),
         threshold: count,
         state: word,
+        members: memberKeys,
+        announcedHeight: count,
         activatedHeight: count.nullable(),
+        coins: count,
+        coinsSats: amount,
       }),
     )
     .max(MAX_ROWS),
@@ -254,6 +278,8 @@ export const certificateAnswer = z.object({
   extension: bytes,
   header: bytes,
 })
+
+export const handoversAnswer = z.object({ handovers: z.array(bytes).max(256) })
 
 /** RFC 9457. */
 export const problemAnswer = z.object({

@@ -5,6 +5,7 @@ import { isHex } from '../primitives/bytes.ts'
 import { boundedFetch, type HttpAnswer } from '../wallet/bounded-fetch.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
+import type { MemberChangeFile } from './member-change-file.ts'
 import {
   certificateAnswer,
   claimAnswer,
@@ -14,6 +15,7 @@ import {
   esploraTransactionAnswer,
   evidenceListAnswer,
   federationAnswer,
+  handoversAnswer,
   pegLimitsAnswer,
   problemAnswer,
   releaseAnswer,
@@ -144,8 +146,18 @@ export class NodeClient {
     return this.#json('/v1/freeze-votes', claimAnswer, { json: { vote } })
   }
 
+  submitMemberChange(
+    change: Pick<MemberChangeFile, 'epoch' | 'threshold' | 'members' | 'approvals'>,
+  ): Promise<z.infer<typeof claimAnswer>> {
+    return this.#json('/v1/federation/member-change', claimAnswer, { json: change })
+  }
+
   evidence(limit: number): Promise<z.infer<typeof evidenceListAnswer>> {
     return this.#json(`/v1/evidence?limit=${limit}`, evidenceListAnswer)
+  }
+
+  handovers(): Promise<z.infer<typeof handoversAnswer>> {
+    return this.#json('/v1/handovers', handoversAnswer)
   }
 
   certificate(height: number): Promise<z.infer<typeof certificateAnswer>> {

@@ -44,7 +44,7 @@ async function verifyProof({ context, args, options }: CommandCall): Promise<voi
       ['height', String(facts.height)],
       ['block', facts.blockHash],
       ['time', utcTime(Math.floor(facts.timeMs / 1_000))],
-      ['signed by', `${signers.length} of ${params.validators.length} validators`],
+      ['signed by', `${signers.length} of ${facts.validators} validators`],
       ['supply', btc(totals.supply)],
       ['reserves', btc(totals.reserves)],
       ['coin', shown?.outPoint],

@@ -61,11 +61,11 @@ export async function confirm(
 ): Promise<void> {
   if (isAgreed) return
   if (!context.io.stdinIsTerminal) {
-    throw usageError('nobody can be asked to confirm this payment', 'add --yes to pay')
+    throw usageError('nobody can be asked to confirm this', 'add --yes if it is what you want')
   }
   const answer = await context.io.ask(`${question} [y/N] `)
   if (/^y(es)?$/i.test(answer.trim())) return
-  throw new CliError(EXIT.failed, 'declined', 'nothing was sent')
+  throw new CliError(EXIT.failed, 'declined', 'nothing was done')
 }
 
 /** Unlocks, signs and checks every input as a validator would. */

@@ -15,4 +15,6 @@ export interface ConsensusBlock {
   readonly view: number
   readonly proposer: number
   readonly parentHash: BlockHash
+  /** The block says that another validator set agrees on the next height. */
+  readonly endsEpoch: boolean
 }

@@ -39,6 +39,8 @@ export class Core {
   started = false
   /** Why the core is dead, if it is. */
   halted: string | undefined
+  /** The epoch's last height is decided: the next one is another core's. */
+  ended = false
   hasWork = false
   height: HeightState
   lastCommitMs: number | undefined
@@ -87,9 +89,14 @@ export class Core {
     return this.self !== undefined && this.height.height >= this.config.voteFromHeight
   }
 
+  /** Nothing more will come of this core. */
+  get isOver(): boolean {
+    return this.halted !== undefined || this.ended
+  }
+
   /** Handlers stop working on a height that is decided, and on anything once halted. */
   get isSettled(): boolean {
-    return this.halted !== undefined || this.height.finality !== undefined
+    return this.isOver || this.height.finality !== undefined
   }
 
   /** Only the drain loop of `step` calls this. */

@@ -21,7 +21,10 @@
  * - `build`: make a block on `parentHash` with exactly this height, view and the own index as
  *   proposer; answer `built`, without a block when that failed. It may be empty.
  * - `commit`: one atomic, synced database transaction; only then advertise or publish the block,
- *   drop log records, and *send `work` again if there is still work*: the core forgets it here.
+ *   drop log records, and *send `work` again if there is still work*: the core forgets it here. After a
+ *   block that `endsEpoch` the core says nothing more: make one for the next height with the next
+ *   validator set, start it with the log's records of that height, and drop what still waits for this
+ *   one. Indexes in effects are those of the set whose core has emitted them.
  * - `evidence`: keep it until a block carries it. What is new is sent to the other validators, once:
  *   the driver knows what it has had before, at this height or another, and bounds what it keeps.
  * - `share-transactions`: send the oldest transactions of the mempool to all validators.

@@ -10,6 +10,9 @@ import { taggedHash } from '../primitives/sha256.ts'
 import { type HelloMessage, writeHelloFields } from './messages.ts'
 import type { VoteContext } from './votes.ts'
 
+/** Who may say HELLO. */
+export type HelloContext = Pick<VoteContext, 'chainId' | 'validators' | 'verify'>
+
 /** TH("causeway/hello", the fields in wire order): the 32 bytes that the validator key signs. */
 export function helloDigest(hello: Omit<HelloMessage, 'kind' | 'signature'>): Uint8Array {
   return taggedHash(
@@ -19,13 +22,13 @@ export function helloDigest(hello: Omit<HelloMessage, 'kind' | 'signature'>): Ui
 }
 
 /**
- * True when the HELLO is for this chain, by a validator of the set, about the peer that the
+ * True when the HELLO is for this chain, by one of the validators, about the peer that the
  * transport has proved, and signed. Never throws.
  */
 export function verifyHello(
   hello: HelloMessage,
   remotePeerId: string,
-  context: VoteContext,
+  context: HelloContext,
 ): boolean {
   if (hello.chainId !== context.chainId || hello.peerId !== remotePeerId) return false
   if (!context.validators.includes(hello.validatorKey)) return false

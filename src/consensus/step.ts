@@ -13,8 +13,9 @@
  * log, idle chains sleep.
  *
  * `step` is a function of state and event: it runs to completion, and the height changes only in
- * its drain loop, never inside a handler. Not here: early proposal, compact proposals, changes of
- * the validator set (a new epoch gets a new core).
+ * its drain loop, never inside a handler. A core belongs to one validator set: with the block that
+ * ends the epoch it falls silent, and the driver makes another. Not here: early proposal, compact
+ * proposals.
  */
 
 import { assert, unreachable } from '../primitives/assert.ts'
@@ -45,6 +46,8 @@ export interface ConsensusSnapshot {
   readonly leader: number
   /** Why it has stopped for good. */
   readonly halted: string | undefined
+  /** Its epoch is over: the next height is another core's. */
+  readonly ended: boolean
   /** By validator: when last heard (the clock of `step`, ms), and consecutive views missed. */
   readonly peers: readonly { readonly heardAtMs: number; readonly missed: number }[]
   readonly bodies: number
@@ -65,14 +68,14 @@ export function createConsensus(config: ConsensusConfig, deps: ConsensusDeps): C
   const core = new Core(config, deps)
   return {
     step(nowMs, event) {
-      if (core.halted !== undefined) return []
+      if (core.isOver) return []
       core.nowMs = Math.max(core.nowMs, nowMs)
       assert(core.started || event.kind === 'start', 'an event before the start')
       handle(core, event)
       drain(core)
       return core.takeEffects()
     },
-    wants: (message) => wantsMessage(core, message),
+    wants: (message) => !core.isOver && wantsMessage(core, message),
     hasVote: (vote) => isKnownVote(core, vote),
     hasCertificate: (certificate: Certificate) => hasCertificate(core, certificate),
     snapshot: () => snapshotOf(core),
@@ -94,6 +97,7 @@ function snapshotOf(core: Core): ConsensusSnapshot {
     active: height.active,
     leader: height.leader(height.view),
     halted: core.halted,
+    ended: core.ended,
     peers: core.peers.map(({ heardAtMs, missed }) => ({ heardAtMs, missed })),
     bodies: height.bodies.size,
     bufferedMessages: [...core.buffered.values()].flat().length,
@@ -131,7 +135,7 @@ function handle(core: Core, event: Event): void {
 
 /** The decide loop: the only place where the height changes. */
 function drain(core: Core): void {
-  while (core.halted === undefined && core.height.finality?.blockHash !== undefined) {
+  while (!core.isOver && core.height.finality?.blockHash !== undefined) {
     const { height } = core
     const certificate = core.height.finality
     const block = height.bodies.get(core.height.finality.blockHash)
@@ -143,6 +147,11 @@ function drain(core: Core): void {
       return core.halt(`final block ${block.hash} at height ${height.height} is invalid here`)
     }
     core.emit({ kind: 'commit', height: height.height, block, certificate })
+    // Who agrees on the next height is not for this core to know: it says nothing about it.
+    if (block.endsEpoch) {
+      core.ended = true
+      return
+    }
     core.openNextHeight({ block, certificate })
     const next = core.height
     core.broadcast({ kind: 'status', height: next.height, view: next.view })

@@ -16,6 +16,30 @@ export interface KnownStatements {
   hasCertificate(certificate: Certificate): boolean
 }
 
+/** The height whose validators have signed what is in a message; undefined when nothing is. */
+export function signedHeight(message: Message): number | undefined {
+  switch (message.kind) {
+    case 'vote':
+      return message.vote.height
+    case 'propose':
+      return message.leaderVote.height
+    case 'enter':
+      return message.height
+    case 'decided':
+      return message.certificate.height
+    case 'evidence':
+      return message.first.height
+    case 'hello':
+    case 'status':
+    case 'get-block':
+    case 'block':
+    case 'transactions':
+      return undefined
+    default:
+      return unreachable(message)
+  }
+}
+
 /**
  * True when every signature in the message is valid under `context`. Messages without signatures
  * are true; a HELLO is not (see `verifyHello`, which needs the peer). Never throws.

@@ -208,7 +208,7 @@ class Producer implements BlockProducer {
     const state = chain.state()
     const votes = this.#parts.freezeVotes.select()
     // What a quorum wants cannot wait; a single validator's votes can.
-    if (decidesFreeze(state.view, chain.params, votes)) return true
+    if (decidesFreeze(state.view, votes)) return true
     if (this.#pauseLeftMs() > 0) return false
     if (this.#parts.evidence.select().length > 0) return true
     if (votes.length > 0 || peg.hasWork(state)) return true

@@ -22,6 +22,7 @@ import {
   MAX_DECIDED_COUNT,
 } from '../consensus/sync-messages.ts'
 import { DecodeError } from '../primitives/codec.ts'
+import type { XOnlyKey } from '../primitives/hashes.ts'
 import type { CancelTimer, Logger, Network, PeerId, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
 import type { ConsensusDriver } from './consensus-driver.ts'
@@ -48,8 +49,8 @@ export interface BlockSyncParts {
   readonly links: Pick<ValidatorLinks, 'connected' | 'peerOf'>
   readonly network: Network
   readonly runtime: Runtime
-  /** Does this node vote? */
-  readonly isValidator: boolean
+  /** The key that this node votes with, if it has one. */
+  readonly selfKey: XOnlyKey | undefined
 }
 
 const ANSWER_TIMEOUT_MS = 5_000
@@ -123,7 +124,8 @@ class Sync implements BlockSync {
   }
 
   get #isAlone(): boolean {
-    return this.#parts.isValidator && this.#parts.driver.context.validators.length === 1
+    const { validators } = this.#parts.driver.context
+    return validators.length === 1 && validators[0] === this.#parts.selfKey
   }
 
   start(): void {
@@ -278,13 +280,15 @@ class Sync implements BlockSync {
   async #take(blocks: readonly DecidedBlock[]): Promise<void> {
     const { chain, driver } = this.#parts
     const last = blocks.at(-1)
-    if (last !== undefined) this.#verify(last)
+    // Found early, a lie costs nothing; of later validators it will be judged in its turn.
+    const isLastVerified = last !== undefined && this.#isFinal(last)
+    if (isLastVerified) this.sawCertified(last.certificate.height)
     let earlier: Promise<void> = Promise.resolve()
     for (const decided of blocks) {
       if (this.#isOver) return
       // It may have arrived live in the meantime.
       if (decided.certificate.height <= chain.state().tip.height) continue
-      if (decided !== last) this.#verify(decided)
+      if (decided !== last || !isLastVerified) this.#verify(decided)
       const outcome = driver.decided(decided.block, decided.certificate)
       if (outcome === 'halted') return
       if (outcome === 'unbound') throw new DecodeError('a body that its certificate does not name')
@@ -295,11 +299,17 @@ class Sync implements BlockSync {
     await earlier
   }
 
-  #verify({ certificate }: DecidedBlock): void {
-    const isFinal =
-      certificate.type === 'finalize' && verifyCertificate(certificate, this.#parts.driver.context)
-    if (!isFinal) throw new DecodeError('a decided block without a valid certificate')
-    this.sawCertified(certificate.height)
+  /** Under the validators of the next height here. */
+  #isFinal({ certificate }: DecidedBlock): boolean {
+    const { context } = this.#parts.driver
+    return certificate.type === 'finalize' && verifyCertificate(certificate, context)
+  }
+
+  #verify(decided: DecidedBlock): void {
+    if (!this.#isFinal(decided)) {
+      throw new DecodeError('a decided block without a valid certificate')
+    }
+    this.sawCertified(decided.certificate.height)
   }
 }
 

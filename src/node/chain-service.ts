@@ -15,12 +15,15 @@ import {
   connectBlock,
 } from '../chain/connect-block.ts'
 import { genesisBlock, genesisDelta } from '../chain/genesis-state.ts'
+import { encodeHandoverOf, endsEpoch } from '../chain/handover.ts'
 import type { ChainParams } from '../chain/params.ts'
 import { type StateDelta, type StateKey, type StateView } from '../chain/state.ts'
 import { buildStateTrie, type StateTrie } from '../chain/state-trie.ts'
 import { type ChainTip, tipAfter } from '../chain/tip.ts'
+import { currentValidators } from '../chain/validators.ts'
+import { decodeCertificate } from '../consensus/certificate.ts'
 import { assert, present } from '../primitives/assert.ts'
-import type { BlockHash } from '../primitives/hashes.ts'
+import type { BlockHash, XOnlyKey } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { ChainDatabase } from '../storage/chain-database.ts'
 import { OffenceCounts } from './offence-counts.ts'
@@ -47,7 +50,7 @@ export interface ChainService {
    */
   apply(block: Block, certificate: Uint8Array, bytes?: Uint8Array): Promise<void>
   /** At how many heights the chain convicts a validator of double votes. */
-  offencesOf(validator: number): number
+  offencesOf(validator: XOnlyKey): number
   /** Resolves when no block is on its way to the disk any more. */
   settled(): Promise<void>
 }
@@ -95,7 +98,7 @@ async function loadState(params: ChainParams, database: ChainDatabase): Promise<
   const offences = new OffenceCounts()
   const note = (key: StateKey, value: Uint8Array): void => {
     ranged.load(key, value)
-    offences.load(key)
+    offences.load(key, value)
   }
   const trie = await buildStateTrie(noted(database.stateRange(''), note))
   const tipBlock = blockAt(database, height)
@@ -212,6 +215,9 @@ class Service implements ChainService {
     assert(connected.ok, 'a final block must be valid here')
     this.#applyToMemory(block, connected.value)
     const { delta, undo, outcome } = connected.value
+    const handover = endsEpoch(block)
+      ? encodeHandoverOf(block, decodeCertificate(certificate), currentValidators(this.#view))
+      : undefined
     this.#lastWrite = this.#lastWrite.then(async () => {
       await this.database.commit({
         height: block.extension.height,
@@ -221,6 +227,7 @@ class Service implements ChainService {
         certificate,
         delta,
         undo,
+        ...(handover === undefined ? {} : { handover }),
         spent: [[], ...outcome.spent],
         mintPrevouts: outcome.mintPrevouts,
       })
@@ -229,7 +236,7 @@ class Service implements ChainService {
     return this.#lastWrite
   }
 
-  offencesOf(validator: number): number {
+  offencesOf(validator: XOnlyKey): number {
     return this.#offences.of(validator)
   }
 

@@ -10,68 +10,27 @@
  */
 
 import type { Block } from '../chain/block.ts'
-import { validatorSetOf } from '../chain/validators.ts'
+import { pendingMemberSet } from '../chain/member-sets.ts'
+import { validatorSetAt } from '../chain/validators.ts'
 import type { ConsensusBlock } from '../consensus/block.ts'
 import { type Certificate, encodeCertificate } from '../consensus/certificate.ts'
 import { type ConsensusTimings, LAN_TIMINGS } from '../consensus/config.ts'
 import type { Effect, Event, TimerId, Verdict } from '../consensus/events-and-effects.ts'
 import { type Evidence, inOrder } from '../consensus/evidence.ts'
-import { type Consensus, createConsensus } from '../consensus/step.ts'
 import type { VoteContext } from '../consensus/votes.ts'
 import { encodeWalRecord, type WalRecord } from '../consensus/wal-record.ts'
 import { present } from '../primitives/assert.ts'
-import type {
-  AppendLog,
-  CancelTimer,
-  GossipVerdict,
-  Network,
-  PeerId,
-  Runtime,
-} from '../runtime/runtime.ts'
+import type { CancelTimer } from '../runtime/runtime.ts'
 import { reasonOf, StorageError } from '../storage/storage-error.ts'
-import type { BlockProducer } from './block-producer.ts'
-import type { ChainService } from './chain-service.ts'
 import { ConsensusInbox, FORWARDED_HEIGHTS } from './consensus-inbox.ts'
 import { ConsensusOutbox } from './consensus-outbox.ts'
-import type { EvidencePool } from './evidence-pool.ts'
+import type { DriverHooks, DriverParts } from './driver-parts.ts'
+import { createEpochCore, type EpochCore } from './epoch-core.ts'
 import { FreshJudgements } from './fresh-judgements.ts'
 import { decodeJournalRecord } from './journal-record.ts'
 import { OpenedBlocks } from './opened-blocks.ts'
 import { createOutputQueue, type OutputQueue } from './output-commit.ts'
-import { createSignGuard, type SignGuard } from './sign-guard.ts'
-import type { ValidatorIdentity, ValidatorLinks } from './validator-links.ts'
 import { ViewAllowance } from './view-allowance.ts'
-
-export interface DriverParts {
-  readonly chain: ChainService
-  readonly producer: BlockProducer
-  readonly evidence: EvidencePool
-  readonly links: ValidatorLinks
-  readonly network: Network
-  readonly runtime: Runtime
-  readonly journal: AppendLog
-  readonly identity: ValidatorIdentity | undefined
-  readonly timings?: ConsensusTimings | undefined
-}
-
-export interface DriverHooks {
-  /** A block is part of the chain: the state has it, the disk may not. */
-  applied(block: Block): void
-  /** The same block is durable. */
-  committed(block: Block, certificate: Certificate, bytes: Uint8Array): void
-  /** `isStorage`: the disk failed, and a restart may help once that is mended. */
-  halted(reason: string, isStorage: boolean): void
-  /** A validator contradicted itself, and nobody knew. */
-  convicted(evidence: Evidence): void
-  shareTransactions(): readonly Uint8Array[]
-  receiveTransactions(transactions: readonly Uint8Array[]): GossipVerdict
-  /** A good copy of a decided block travels on its topic. */
-  heardDecided(height: number): void
-  /** A certificate of this height was seen; the peer may have what is missing here. */
-  heardAhead(height: number, peer: PeerId): void
-  /** A validator says that it is ahead. */
-  behind(peer: PeerId): void
-}
 
 /** Between two pushes of the oldest transactions to all validators while the chain stalls. */
 const SHARE_EVERY_MS = 2_000
@@ -90,6 +49,7 @@ export interface ConsensusDriver {
   decided(bytes: Uint8Array, certificate: Certificate): DecidedOutcome
   /** Resolves when all blocks applied so far are durable, or will never be. */
   flushed(): Promise<void>
+  /** The validators of the next height. */
   readonly context: VoteContext
   haltReason(): string | undefined
   /** Where agreement stands: for people. */
@@ -102,13 +62,13 @@ export function createConsensusDriver(parts: DriverParts, hooks: DriverHooks): C
 }
 
 class Driver implements ConsensusDriver {
-  readonly context: VoteContext
   readonly #parts: DriverParts
   readonly #hooks: DriverHooks
-  readonly #core: Consensus
-  readonly #records: readonly WalRecord[]
+  readonly #timings: ConsensusTimings
+  /** Of an earlier life. */
+  readonly #journaled: readonly WalRecord[]
   readonly #output: OutputQueue
-  readonly #guard: SignGuard | undefined
+  #epoch: EpochCore
   readonly #inbox: ConsensusInbox
   readonly #outbox: ConsensusOutbox
   readonly #judgements: FreshJudgements
@@ -131,45 +91,21 @@ class Driver implements ConsensusDriver {
   constructor(parts: DriverParts, hooks: DriverHooks) {
     this.#parts = parts
     this.#hooks = hooks
-    const { chain, identity, journal, runtime } = parts
-    const timings = parts.timings ?? LAN_TIMINGS
+    const { chain, journal, runtime } = parts
+    this.#timings = parts.timings ?? LAN_TIMINGS
     const { tip } = chain.state()
-    const validatorSet = validatorSetOf(chain.params)
-    const { chainId } = chain.params
-    this.context = { chainId, epoch: validatorSet.epoch, validators: validatorSet.keys }
     const recovered = journal.recovered.map((bytes) => ({
       bytes,
       record: decodeJournalRecord(bytes),
     }))
-    this.#records = recovered
-      .map(({ record }) => record)
-      .filter((record) => record.height > tip.height)
+    this.#journaled = recovered.map(({ record }) => record)
     this.#output = createOutputQueue(
       journal,
       recovered.map(({ bytes, record }) => ({ height: record.height, bytes })),
       (error) => this.#fail('nothing more can be stored', error),
     )
     this.#output.decided(tip.height)
-    this.#guard =
-      identity === undefined
-        ? undefined
-        : createSignGuard(identity, this.context, tip.height, this.#records)
-    this.#core = createConsensus(
-      {
-        chainId,
-        validatorSet,
-        self: identity?.index,
-        height: tip.height + 1,
-        parentHash: tip.hash,
-        voteFromHeight: 0,
-        minBlockIntervalMs: chain.params.minBlockIntervalMs,
-        timings,
-      },
-      {
-        sign: (statement) => this.#guard?.sign(statement),
-        openBlock: (bytes) => this.#blocks.open(bytes),
-      },
-    )
+    this.#epoch = this.#createEpoch()
     this.#judgements = new FreshJudgements({
       timers: runtime.timers,
       tipHeight: () => chain.state().tip.height,
@@ -177,26 +113,44 @@ class Driver implements ConsensusDriver {
       answered: (hash, verdict) => this.#step({ kind: 'block-ready', hash, fresh: true, verdict }),
       failed: (error) => this.#fail('judging a proposal failed', error),
     })
-    this.#inbox = this.#createInbox(timings)
-    this.#outbox = new ConsensusOutbox(parts.network, parts.links, validatorSet.keys.length)
+    this.#inbox = this.#createInbox()
+    this.#outbox = new ConsensusOutbox(parts.network, parts.links)
   }
 
-  #createInbox(timings: ConsensusTimings): ConsensusInbox {
+  get context(): VoteContext {
+    return this.#epoch.context
+  }
+
+  #createEpoch(): EpochCore {
+    const { chain, identity } = this.#parts
+    const openBlock = (bytes: Uint8Array) => this.#blocks.open(bytes)
+    return createEpochCore({ chain, identity, timings: this.#timings, openBlock }, this.#journaled)
+  }
+
+  /** The validators of a height: a decided one, or else the next. */
+  #contextAt(height: number): VoteContext {
+    const { tip, view } = this.#parts.chain.state()
+    if (height > tip.height) return this.context
+    const { epoch, keys } = validatorSetAt(view, height)
+    return { chainId: this.context.chainId, epoch, validators: keys }
+  }
+
+  #createInbox(): ConsensusInbox {
     const hooks = this.#hooks
-    const { chain, identity, links, network, runtime } = this.#parts
+    const { chain, links, network, runtime } = this.#parts
     return new ConsensusInbox(
       {
         network,
         links,
-        core: this.#core,
-        context: this.context,
-        self: identity?.index,
+        epoch: () => this.#epoch,
+        contextAt: (height) => this.#contextAt(height),
+        mayChangeValidators: () => pendingMemberSet(chain.state().view) !== undefined,
         monotonicMs: () => runtime.clock.monotonicMs(),
         tipHeight: () => chain.state().tip.height,
         recentAt: (height) => this.#recent.find((block) => block.height === height),
         wantsEvidence: (evidence) => this.#parts.evidence.wants(evidence),
         open: (bytes) => this.#blocks.open(bytes),
-        forwardPauseMs: timings.retransmitMs / 2,
+        forwardPauseMs: this.#timings.retransmitMs / 2,
       },
       {
         message: (from, message) => this.#step({ kind: 'message', from, message }),
@@ -204,6 +158,7 @@ class Driver implements ConsensusDriver {
         transactions: (transactions) => hooks.receiveTransactions(transactions),
         heardDecided: (height) => hooks.heardDecided(height),
         heardAhead: (height, peer) => hooks.heardAhead(height, peer),
+        heardUnknown: (peer) => hooks.behind(peer),
         alarm: (reason) => this.#halt(reason),
       },
     )
@@ -218,7 +173,7 @@ class Driver implements ConsensusDriver {
       if (isOlder) this.#halt(`node ${peer} runs with the same validator key`)
       else this.#parts.runtime.log.error({ peer }, 'another node runs with this validator key')
     })
-    this.#step({ kind: 'start', records: this.#records })
+    this.#step({ kind: 'start', records: this.#epoch.records })
     this.refreshWork()
   }
 
@@ -235,7 +190,7 @@ class Driver implements ConsensusDriver {
   }
 
   place(): { readonly height: number; readonly view: number } {
-    return this.#core.snapshot()
+    return this.#epoch.core.snapshot()
   }
 
   flushed(): Promise<void> {
@@ -259,7 +214,7 @@ class Driver implements ConsensusDriver {
     this.#isStepping = true
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        const effects = this.#core.step(this.#parts.runtime.clock.monotonicMs(), next)
+        const effects = this.#epoch.core.step(this.#parts.runtime.clock.monotonicMs(), next)
         for (const effect of effects) this.#perform(effect)
       }
     } catch (error) {
@@ -301,12 +256,17 @@ class Driver implements ConsensusDriver {
           bytes: encodeWalRecord(effect.record),
         })
         return
-      case 'send':
-        this.#output.act(() => this.#outbox.send(effect.to, effect.message))
+      case 'send': {
+        // Who that is must not depend on when it is sent.
+        const to = this.context.validators[effect.to]
+        if (to !== undefined) this.#output.act(() => this.#outbox.send(to, effect.message))
         return
-      case 'broadcast':
-        this.#output.act(() => this.#outbox.broadcast(effect.message))
+      }
+      case 'broadcast': {
+        const { validators } = this.context
+        this.#output.act(() => this.#outbox.broadcast(effect.message, validators))
         return
+      }
       case 'timer':
         this.#arm(effect)
         return
@@ -342,16 +302,19 @@ class Driver implements ConsensusDriver {
     if (nowMs - this.#sharedAtMs < SHARE_EVERY_MS) return
     this.#sharedAtMs = nowMs
     const transactions = this.#hooks.shareTransactions()
-    if (transactions.length > 0) this.#outbox.broadcast({ kind: 'transactions', transactions })
+    const { validators } = this.context
+    if (transactions.length > 0) {
+      this.#outbox.broadcast({ kind: 'transactions', transactions }, validators)
+    }
     for (const evidence of this.#parts.evidence.select()) {
-      this.#outbox.broadcast({ kind: 'evidence', ...evidence })
+      this.#outbox.broadcast({ kind: 'evidence', ...evidence }, validators)
     }
   }
 
   #convict({ first, second }: Evidence): void {
     const evidence = inOrder({ first, second })
     if (this.#isDead || !this.#parts.evidence.add(evidence)) return
-    this.#outbox.broadcast({ kind: 'evidence', ...evidence })
+    this.#outbox.broadcast({ kind: 'evidence', ...evidence }, this.context.validators)
     this.#hooks.convicted(evidence)
     this.refreshWork()
   }
@@ -396,8 +359,8 @@ class Driver implements ConsensusDriver {
 
   async #buildFor(place: Extract<Effect, { kind: 'build' }>): Promise<void> {
     const { height, view, parentHash } = place
-    const { chain, producer, identity, runtime } = this.#parts
-    const proposer = present(identity, 'identity of a proposer').index
+    const { chain, producer, runtime } = this.#parts
+    const proposer = present(this.#epoch.self, 'index of a proposer')
     // The core has lost interest when the height has moved on.
     const isMoot = (): boolean => this.#isDead || chain.state().tip.hash !== parentHash
     if (isMoot()) return
@@ -413,7 +376,7 @@ class Driver implements ConsensusDriver {
 
   #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
     const { chain, producer } = this.#parts
-    if (this.#guard?.isForeign(effect.certificate) === true) {
+    if (this.#epoch.guard?.isForeign(effect.certificate) === true) {
       this.#halt(
         `block ${effect.height} has this validator's signature, and its journal has not: ` +
           'its key runs elsewhere as well, or its disk is an old copy',
@@ -428,7 +391,7 @@ class Driver implements ConsensusDriver {
     // Its failure is reported where it is awaited, below.
     durable.catch(() => undefined)
     this.#recent = [...this.#recent, effect.block].slice(-FORWARDED_HEIGHTS)
-    this.#guard?.decided(effect.height)
+    this.#epoch.guard?.decided(effect.height)
     this.#inbox.tipMoved()
     this.#judgements.tipMoved()
     this.#outbox.decided()
@@ -440,9 +403,24 @@ class Driver implements ConsensusDriver {
       this.#output.decided(effect.height)
       this.#hooks.committed(block, effect.certificate, bytes)
     })
+    if (effect.block.endsEpoch) this.#openEpoch()
     // The core forgets about work with every commit.
     this.#toldWork = false
     this.refreshWork()
+  }
+
+  /** Other validators agree on the next height: whatever waits was said by or to those before. */
+  #openEpoch(): void {
+    this.#events.length = 0
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+    this.#epoch = this.#createEpoch()
+    const { context, self, records } = this.#epoch
+    this.#parts.runtime.log.info(
+      { epoch: context.epoch, validators: context.validators.length, validator: self },
+      'other validators agree from here on',
+    )
+    this.#step({ kind: 'start', records })
   }
 
   // --- the end ------------------------------------------------------------------------------

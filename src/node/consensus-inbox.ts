@@ -16,7 +16,7 @@ import type { Certificate } from '../consensus/certificate.ts'
 import type { Evidence } from '../consensus/evidence.ts'
 import { decodeMessage, type Message } from '../consensus/messages.ts'
 import type { Consensus } from '../consensus/step.ts'
-import { verifyMessage } from '../consensus/verify-message.ts'
+import { signedHeight, verifyMessage } from '../consensus/verify-message.ts'
 import type { Vote, VoteContext } from '../consensus/votes.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { DecodeError } from '../primitives/codec.ts'
@@ -24,12 +24,21 @@ import type { GossipVerdict, Network, PeerId, Topic } from '../runtime/runtime.t
 import { GossipForwarding } from './gossip-forwarding.ts'
 import type { ValidatorLinks } from './validator-links.ts'
 
-export interface InboxParts {
-  readonly network: Network
-  readonly links: ValidatorLinks
+interface InboxEpoch {
   readonly core: Pick<Consensus, 'wants' | 'hasVote' | 'hasCertificate'>
   readonly context: VoteContext
   readonly self: number | undefined
+}
+
+export interface InboxParts {
+  readonly network: Network
+  readonly links: ValidatorLinks
+  /** Agreement on the next height. */
+  readonly epoch: () => InboxEpoch
+  /** The validators of a decided height; of later ones, those of the next. */
+  readonly contextAt: (height: number) => VoteContext
+  /** True when the next block may be the last of its validators. */
+  readonly mayChangeValidators: () => boolean
   readonly monotonicMs: () => number
   readonly tipHeight: () => number
   /** One of the last decided blocks. */
@@ -51,6 +60,8 @@ export interface InboxHandlers {
   heardDecided(height: number): void
   /** The chain has reached this height, which is not the next one here; the peer says so. */
   heardAhead(height: number, peer: PeerId): void
+  /** A peer speaks of a height whose validators are not known here: it may be ahead. */
+  heardUnknown(peer: PeerId): void
   /** Proof that this node must stop. */
   alarm(reason: string): void
 }
@@ -65,11 +76,17 @@ const KINDS: Readonly<Record<'proposals' | 'votes' | 'blocks', Message['kind']>>
 const STRANGER_FRAME_BYTES_MAX = 512
 /** Decided blocks of the last heights are still forwarded: others may not have them. */
 export const FORWARDED_HEIGHTS = 2
+/** Certificates of one peer that cannot be judged here are not looked at more often than this. */
+const UNJUDGED_PAUSE_MS = 1_000
+const UNJUDGED_PEERS_MAX = 256
+
 export class ConsensusInbox {
   readonly #parts: InboxParts
   readonly #handlers: InboxHandlers
   readonly #forwarding: GossipForwarding
   readonly #forwardedDecided = new Set<number>()
+  /** Peers whose last certificate could not be judged: not before then (monotonic ms) another. */
+  readonly #unjudged = new Map<PeerId, number>()
   /** The highest of the verified certificates that came without their block. */
   #certifiedHeight = 0
 
@@ -101,7 +118,8 @@ export class ConsensusInbox {
   // --- direct frames ------------------------------------------------------------------------
 
   #receiveFrame(from: PeerId, frame: Uint8Array): void {
-    const { links, network, core, context } = this.#parts
+    const { links, network } = this.#parts
+    const { core } = this.#parts.epoch()
     const index = links.indexOf(from)
     if (index === undefined && frame.length > STRANGER_FRAME_BYTES_MAX) return
     const message = decodeOrUndefined(frame)
@@ -123,7 +141,8 @@ export class ConsensusInbox {
     }
     if (message.kind === 'evidence' && !this.#parts.wantsEvidence(message)) return
     if (!core.wants(message)) return
-    if (!verifyMessage(message, context, core)) {
+    if (!this.#verify(message)) {
+      if (this.#isBeyondJudgement(message)) return
       network.disconnect(from, `invalid signature in ${message.kind}`)
       return
     }
@@ -161,9 +180,8 @@ export class ConsensusInbox {
   }
 
   #judgeStatement(message: Message, forwarded: () => void): GossipVerdict {
-    const { core, context } = this.#parts
-    if (!core.wants(message)) return 'ignore'
-    if (!verifyMessage(message, context, core)) return 'reject'
+    if (!this.#parts.epoch().core.wants(message)) return 'ignore'
+    if (!this.#verify(message)) return this.#isBeyondJudgement(message) ? 'ignore' : 'reject'
     if (this.#isOwnVoteOfAnother(message)) return 'ignore'
     forwarded()
     this.#handlers.message(undefined, message)
@@ -171,14 +189,13 @@ export class ConsensusInbox {
   }
 
   #judgeDecided(from: PeerId, message: Extract<Message, { kind: 'decided' }>): GossipVerdict {
-    const { core, context, tipHeight } = this.#parts
     const { certificate } = message
     const { height } = certificate
-    const tip = tipHeight()
+    const tip = this.#parts.tipHeight()
     const isHint = height > tip + 1 || message.block.length === 0
     if (isHint) return this.#judgeHint(from, message)
     if (height <= tip - FORWARDED_HEIGHTS || this.#forwardedDecided.has(height)) return 'ignore'
-    if (!verifyMessage(message, context, core)) return 'reject'
+    if (!this.#verify(message)) return 'reject'
     const recent = this.#parts.recentAt(height)
     if (recent !== undefined && recent.hash !== certificate.blockHash) {
       const hashes = `${recent.hash} and ${certificate.blockHash ?? ''}`
@@ -197,16 +214,38 @@ export class ConsensusInbox {
 
   /** The chain is ahead, and the peer says that it has what is missing: nothing to pass on. */
   #judgeHint(from: PeerId, message: Extract<Message, { kind: 'decided' }>): GossipVerdict {
-    const { core, context, tipHeight } = this.#parts
+    const { tipHeight, monotonicMs } = this.#parts
     const { height } = message.certificate
     if (height <= tipHeight()) return 'ignore'
     // Once is enough to know how far the chain is; its q signatures are not checked for every peer.
     if (height > this.#certifiedHeight) {
-      if (!verifyMessage(message, context, core)) return 'reject'
+      const isNext = height === tipHeight() + 1
+      if (!isNext && monotonicMs() < (this.#unjudged.get(from) ?? 0)) return 'ignore'
+      if (!this.#verify(message)) {
+        if (isNext) return 'reject'
+        // Later validators may have signed it: the peer is asked, and nothing is believed.
+        if (this.#unjudged.size >= UNJUDGED_PEERS_MAX) this.#unjudged.clear()
+        this.#unjudged.set(from, monotonicMs() + UNJUDGED_PAUSE_MS)
+        this.#handlers.heardUnknown(from)
+        return 'ignore'
+      }
       this.#certifiedHeight = height
     }
     this.#handlers.heardAhead(height, from)
     return 'ignore'
+  }
+
+  /** Under the validators of its height. */
+  #verify(message: Message): boolean {
+    const { core } = this.#parts.epoch()
+    return verifyMessage(message, this.#parts.contextAt(signedHeight(message) ?? Infinity), core)
+  }
+
+  /** A wrong signature proves nothing when other validators may agree on that height. */
+  #isBeyondJudgement(message: Message): boolean {
+    const height = signedHeight(message)
+    if (height === undefined || height <= this.#parts.tipHeight() + 1) return false
+    return this.#parts.mayChangeValidators()
   }
 
   /**
@@ -214,7 +253,8 @@ export class ConsensusInbox {
    * disk is an old copy. Whatever this node signed next might contradict it.
    */
   #isOwnVoteOfAnother(message: Message): boolean {
-    const { self, core, tipHeight } = this.#parts
+    const { tipHeight } = this.#parts
+    const { self, core } = this.#parts.epoch()
     const vote = voteOf(message)
     if (vote === undefined || vote.signer !== self || vote.height <= tipHeight()) return false
     if (core.hasVote(vote)) return false

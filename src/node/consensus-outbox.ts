@@ -5,6 +5,7 @@
  */
 
 import { encodeMessage, type Message } from '../consensus/messages.ts'
+import type { XOnlyKey } from '../primitives/hashes.ts'
 import type { Channel, Network, PeerId } from '../runtime/runtime.ts'
 import type { ValidatorLinks } from './validator-links.ts'
 
@@ -14,33 +15,34 @@ const REPEATED_VOTES_MAX = 6
 export class ConsensusOutbox {
   readonly #network: Network
   readonly #links: ValidatorLinks
-  readonly #validatorCount: number
   /** Own votes of the current height, encoded, the newest last. */
   #votes: readonly Uint8Array[] = []
 
-  constructor(network: Network, links: ValidatorLinks, validatorCount: number) {
+  constructor(network: Network, links: ValidatorLinks) {
     this.#network = network
     this.#links = links
-    this.#validatorCount = validatorCount
   }
 
-  send(to: number, message: Message): void {
-    const peer = this.#links.peerOf(to)
+  send(to: XOnlyKey, message: Message): void {
+    const peer = this.#links.peerOfKey(to)
     if (peer === undefined) return
     this.#sendTo(peer, message, encodeMessage(message))
   }
 
-  broadcast(message: Message): void {
+  /** `validators`: those whom the message concerns, this one among them. */
+  broadcast(message: Message, validators: readonly XOnlyKey[]): void {
     const bytes = encodeMessage(message)
-    const connected = this.#links.connected()
-    for (const index of connected) {
-      const peer = this.#links.peerOf(index)
-      if (peer !== undefined) this.#sendTo(peer, message, bytes)
+    let connected = 0
+    for (const key of validators) {
+      const peer = this.#links.peerOfKey(key)
+      if (peer === undefined) continue
+      connected += 1
+      this.#sendTo(peer, message, bytes)
     }
     if (message.kind === 'vote') {
       this.#votes = [...this.#votes, bytes].slice(-REPEATED_VOTES_MAX)
     }
-    if (connected.length >= this.#validatorCount - 1) return
+    if (connected >= validators.length - 1) return
     if (message.kind === 'propose') void this.#network.publish('proposals', bytes)
     if (message.kind === 'vote') void this.#network.publish('votes', bytes)
     if (message.kind === 'status' && message.detail !== undefined) {

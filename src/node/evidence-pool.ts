@@ -16,8 +16,11 @@ import {
   offenceOf,
   offenceStateKey,
 } from '../chain/evidence.ts'
+import { endsEpoch } from '../chain/handover.ts'
+import { pendingMemberSet } from '../chain/member-sets.ts'
 import { MAX_EVIDENCE_PER_BLOCK } from '../chain/params.ts'
 import type { StateKey } from '../chain/state.ts'
+import { validatorSetAt } from '../chain/validators.ts'
 import { type Evidence, findContradiction } from '../consensus/evidence.ts'
 import type { Logger } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
@@ -67,8 +70,9 @@ class Pool implements EvidencePool {
 
   wants(evidence: Evidence): boolean {
     const offence = offenceOf(evidence)
-    if (offence.height > this.#nextHeight + HEIGHTS_AHEAD || this.#isOver(offence)) return false
-    if (offence.signer >= this.#chain.params.validators.length) return false
+    if (offence.height > this.#lastJudged || this.#isOver(offence)) return false
+    const { keys } = validatorSetAt(this.#chain.state().view, offence.height)
+    if (offence.signer >= keys.length) return false
     if (this.#waiting.has(offenceStateKey(offence))) return false
     const others = this.waiting().filter(({ first }) => first.signer === offence.signer)
     return others.length < WAITING_PER_VALIDATOR_MAX
@@ -108,10 +112,13 @@ class Pool implements EvidencePool {
     for (const evidence of block.extension.evidence) {
       if (!this.#waiting.delete(offenceStateKey(offenceOf(evidence)))) this.#report(evidence)
     }
+    const { height } = block.extension
+    const isBoundary = endsEpoch(block)
     this.#drop(
       this.waiting()
         .map(offenceOf)
-        .filter((offence) => this.#isOver(offence)),
+        // What was judged ahead of the boundary was judged by the wrong set.
+        .filter((offence) => this.#isOver(offence) || (isBoundary && offence.height > height)),
     )
   }
 
@@ -127,6 +134,12 @@ class Pool implements EvidencePool {
 
   get #nextHeight(): number {
     return this.#chain.state().tip.height + 1
+  }
+
+  /** The highest height whose validators are known. */
+  get #lastJudged(): number {
+    const mayEnd = pendingMemberSet(this.#chain.state().view) !== undefined
+    return this.#nextHeight + (mayEnd ? 0 : HEIGHTS_AHEAD)
   }
 
   /** No later block may carry it: one has, or it is too old. */

@@ -7,7 +7,7 @@ import type { Block } from '../chain/block.ts'
 import { MAX_FREEZE_VOTES_PER_BLOCK } from '../chain/params.ts'
 import { findFreezeVote, isNewFreezeVote } from '../chain/peg/freeze.ts'
 import { type FreezeVote, verifyFreezeVote } from '../chain/peg/freeze-vote.ts'
-import { validatorSetOf } from '../chain/validators.ts'
+import { currentValidators } from '../chain/validators.ts'
 import type { XOnlyKey } from '../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Logger } from '../runtime/runtime.ts'
@@ -54,8 +54,9 @@ class Pool implements FreezeVotePool {
 
   add(vote: FreezeVote): Result<void, Rejection> {
     const { params } = this.#chain
+    const { view } = this.#chain.state()
     const { validator, serial, freeze } = vote
-    if (!validatorSetOf(params).keys.includes(validator)) return reject('freeze-vote-validator')
+    if (!currentValidators(view).keys.includes(validator)) return reject('freeze-vote-validator')
     const newest = this.newest(validator)
     if (newest !== undefined && newest.serial >= serial) {
       return reject('freeze-vote-known', 'policy', `its newest vote has serial ${newest.serial}`)
@@ -92,9 +93,9 @@ class Pool implements FreezeVotePool {
 
   /** What no block may carry any more: a block has, or a newer one. */
   #forgetOld(): void {
-    const { params, database } = this.#chain
+    const { database } = this.#chain
     const { view } = this.#chain.state()
-    const old = this.waiting().filter((vote) => !isNewFreezeVote(view, params, vote))
+    const old = this.waiting().filter((vote) => !isNewFreezeVote(view, vote))
     if (old.length === 0) return
     const validators = old.map(({ validator }) => validator)
     for (const validator of validators) this.#waiting.delete(validator)

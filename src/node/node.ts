@@ -5,11 +5,12 @@
 
 import { type Transaction, transactionId } from '../bitcoin/transaction.ts'
 import { type Block, blockHash } from '../chain/block.ts'
+import { endsEpoch } from '../chain/handover.ts'
 import type { ChainParams } from '../chain/params.ts'
 import type { FreezeVote } from '../chain/peg/freeze-vote.ts'
 import { queueBurns } from '../chain/peg/releases.ts'
 import { StateOverlay } from '../chain/state.ts'
-import { validatorSetOf } from '../chain/validators.ts'
+import { currentValidators, namedKeys, validatorSetAt } from '../chain/validators.ts'
 import type { Certificate } from '../consensus/certificate.ts'
 import type { ConsensusTimings } from '../consensus/config.ts'
 import { encodeMessage } from '../consensus/messages.ts'
@@ -39,6 +40,7 @@ import {
 } from './transaction-relay.ts'
 import {
   createValidatorLinks,
+  type LinkContext,
   type ValidatorIdentity,
   type ValidatorLinks,
 } from './validator-links.ts'
@@ -107,9 +109,7 @@ export async function openNode(parts: NodeParts): Promise<Node> {
   const verification = { cache, batches: parts.checks ?? INLINE_CHECKS }
   const database = await openChainDatabase(parts.store, { chainId: params.chainId })
   const chain = await openChainService(params, database, verification)
-  const set = validatorSetOf(params)
-  const context = { chainId: params.chainId, epoch: set.epoch, validators: set.keys }
-  const links = createValidatorLinks(network, context, parts.identity, runtime)
+  const links = createValidatorLinks(network, () => linkContext(chain), parts.identity, runtime)
   const mempool = createMempool({
     scriptCache: cache,
     checkRules: (transaction) => checkBurns(chain, transaction),
@@ -118,6 +118,12 @@ export async function openNode(parts: NodeParts): Promise<Node> {
   const peg = await parts.createPegSide({ chain, links, freezeVotes })
   const evidence = await openEvidencePool(chain, runtime.log)
   return new RunningNode(parts, { chain, links, mempool, peg, evidence, freezeVotes })
+}
+
+function linkContext(chain: ChainService): LinkContext {
+  const { view } = chain.state()
+  const { keys } = currentValidators(view)
+  return { chainId: chain.params.chainId, validators: keys, named: namedKeys(view) }
 }
 
 /** A burn that no block may contain has no place in the mempool either. */
@@ -218,7 +224,7 @@ class RunningNode implements Node {
       links: this.links,
       network,
       runtime,
-      isValidator: parts.identity !== undefined,
+      selfKey: parts.identity?.publicKey,
     })
   }
 
@@ -301,6 +307,7 @@ class RunningNode implements Node {
   #applied(block: Block): void {
     this.evidence.applied(block)
     this.freezeVotes.applied(block)
+    if (changesMembers(block)) this.links.refresh()
     const { confirmed } = this.mempool.removeForBlock(block.transactions)
     for (const entry of confirmed) this.settling.add(entry)
   }
@@ -331,7 +338,7 @@ class RunningNode implements Node {
    * topic every node shows its neighbours the certificate, so that they ask for the block.
    */
   #publish(block: Block, certificate: Certificate, bytes: Uint8Array): void {
-    const { identity, params } = this.#parts
+    const { identity } = this.#parts
     // Old blocks are asked for by those who lack them.
     if (!this.isSynced()) return
     const message = encodeMessage({ kind: 'decided', block: bytes, certificate })
@@ -341,15 +348,17 @@ class RunningNode implements Node {
       return
     }
     if (identity === undefined) return
-    const count = params.validators.length
-    const rank = (identity.index - block.extension.proposer + count) % count
+    const { height, proposer } = block.extension
+    const { keys } = validatorSetAt(this.chain.state().view, height)
+    const index = keys.indexOf(identity.publicKey)
+    if (index === -1) return
+    const rank = (index - proposer + keys.length) % keys.length
     if (rank > BACKUP_PUBLISHERS) return
     const publish = (): void => void this.network.publish('blocks', message)
     if (rank === 0) {
       publish()
       return
     }
-    const { height } = block.extension
     this.#later(rank * BACKUP_PUBLISH_MS, () => {
       if (this.#heardDecided < height) publish()
     })
@@ -370,4 +379,9 @@ class RunningNode implements Node {
     })
     this.#timers.add(cancel)
   }
+}
+
+/** The state may name other keys after such a block. */
+function changesMembers(block: Block): boolean {
+  return block.l1Section.memberChanges.length > 0 || endsEpoch(block)
 }

@@ -5,6 +5,7 @@
 
 import { type Block, blockHash, decodeBlock, encodeBlock } from '../chain/block.ts'
 import { checkBinding } from '../chain/connect-block.ts'
+import { endsEpoch } from '../chain/handover.ts'
 import type { ConsensusBlock } from '../consensus/block.ts'
 import { equalBytes } from '../primitives/bytes.ts'
 import { DecodeError } from '../primitives/codec.ts'
@@ -45,7 +46,15 @@ export class OpenedBlocks {
   #remember(block: Block, bytes: Uint8Array): ConsensusBlock {
     const { height, view, proposer } = block.extension
     const parentHash = block.header.previousHash
-    const opened = { hash: blockHash(block), bytes, height, view, proposer, parentHash }
+    const opened = {
+      hash: blockHash(block),
+      bytes,
+      height,
+      view,
+      proposer,
+      parentHash,
+      endsEpoch: endsEpoch(block),
+    }
     this.#blocks.set(opened, block)
     this.#recent.set(opened.hash, opened)
     for (const oldest of this.#recent.keys()) {

@@ -1,7 +1,8 @@
 /**
  * The last line against a double vote, inside the signer: it remembers what was signed about
  * undecided heights and refuses whatever contradicts it. The memory is rebuilt from the journal, and
- * nothing signed leaves the node before its journal record is on disk.
+ * nothing signed leaves the node before its journal record is on disk. A guard belongs to one validator
+ * set; a height belongs to one set as well, so no guard needs to know what another has signed.
  */
 
 import { type Certificate, hasBit } from '../consensus/certificate.ts'
@@ -22,8 +23,13 @@ export interface SignGuard {
   decided(height: number): void
 }
 
+/** A validator with its index in the set that the guard is for. */
+export interface SeatedValidator extends ValidatorIdentity {
+  readonly index: number
+}
+
 export function createSignGuard(
-  identity: ValidatorIdentity,
+  identity: SeatedValidator,
   context: { readonly chainId: Hash32; readonly epoch: number },
   decidedHeight: number,
   records: readonly WalRecord[],

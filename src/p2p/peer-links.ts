@@ -29,6 +29,8 @@ const GOSSIP_RATES: Readonly<Record<Topic, Rate>> = {
   federation: { burst: 200, perSecond: 20 },
   // One of each validator now and then.
   freeze: { burst: 200, perSecond: 10 },
+  // A person decides about each.
+  members: { burst: 20, perSecond: 1 },
 }
 
 export interface PeerLink {
@@ -97,6 +99,7 @@ export class PeerLinks {
         votes: bucket(GOSSIP_RATES.votes),
         federation: bucket(GOSSIP_RATES.federation),
         freeze: bucket(GOSSIP_RATES.freeze),
+        members: bucket(GOSSIP_RATES.members),
       },
       answers: sibling?.answers ?? bucket(this.#limits.answers),
       useful: 0,

@@ -16,6 +16,7 @@ export const TOPICS: readonly Topic[] = [
   'votes',
   'federation',
   'freeze',
+  'members',
 ]
 
 export interface ProtocolNames {
@@ -43,6 +44,7 @@ export function protocolNames(chainId: Hash32): ProtocolNames {
       votes: topic('votes'),
       federation: topic('federation'),
       freeze: topic('freeze'),
+      members: topic('members'),
     },
   }
 }

@@ -78,7 +78,14 @@ export type PeerId = string
 export type Channel = 'consensus' | 'bulk' | 'federation'
 
 /** Gossip topics. */
-export type Topic = 'transactions' | 'proposals' | 'blocks' | 'votes' | 'federation' | 'freeze'
+export type Topic =
+  | 'transactions'
+  | 'proposals'
+  | 'blocks'
+  | 'votes'
+  | 'federation'
+  | 'freeze'
+  | 'members'
 
 /** What a topic's validator says of a message: relay it, drop it, or drop it and punish the sender. */
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'

@@ -20,6 +20,14 @@ import { SimulatedNode } from './simulated-node.ts'
 import { ALL_FAULTS, type SimulationOptions, type SimulationResult } from './simulation-options.ts'
 import { castRoles, type Roles } from './simulation-roles.ts'
 import { SimulationTrace } from './simulation-trace.ts'
+import {
+  CHANGING_PLACES,
+  changingIndexOf,
+  changingValidators,
+  constantValidators,
+  type SimulatedSet,
+  type ValidatorSchedule,
+} from './validator-schedule.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 /** A promise was broken. The message says which, where, and in which run. */
@@ -49,10 +57,17 @@ const SPEAK_MS = 150
 /** Chance that a fresh block cannot be judged yet. */
 const HESITATION = 0.05
 
+/** Somewhere in the faulty phase. */
+function drawLastHeights(random: SeededRandom): readonly [number, number] {
+  const first = 2 + random.below(4)
+  return [first, first + 1 + random.below(5)]
+}
+
 class ConsensusSimulation {
   readonly time = new VirtualTime()
   readonly random: SeededRandom
-  readonly context: ReturnType<typeof fakeContext>
+  readonly context: SimulatedSet
+  readonly schedule: ValidatorSchedule
   readonly profile: LatencyProfile
   readonly network: PacketNetwork
   readonly nodes: SimulatedNode[] = []
@@ -70,15 +85,19 @@ class ConsensusSimulation {
     this.random = createSeededRandom(options.seed)
     const { random } = this
     this.context = fakeContext(validators)
+    this.schedule =
+      options.changes === true
+        ? changingValidators(drawLastHeights(random))
+        : constantValidators(this.context)
     this.#roles = castRoles(options, random)
     const { byzantine, twins } = this.#roles
     const nowMs = (): number => this.time.nowMs
     this.#trace = write === undefined ? undefined : new SimulationTrace(nowMs, write)
-    const honest = { context: this.context, byzantine: new Set(byzantine.keys()), nowMs }
+    const honest = { schedule: this.schedule, byzantine: new Set(byzantine.keys()), nowMs }
     this.#checkers = new Checkers({ ...honest, growths: this.profile.growths })
     this.network = new PacketNetwork(this.profile, this, (packet) => {
       const from = this.nodes[packet.from]
-      if (from !== undefined) this.nodes[packet.to]?.receive(packet, from.index)
+      if (from !== undefined) this.nodes[packet.to]?.receive(packet, from)
     })
     this.#faults = new FaultSchedule(
       {
@@ -87,17 +106,28 @@ class ConsensusSimulation {
         network: this.network,
         profile: this.profile,
         running: () => [...this.#started],
-        places: validators + twins.size,
+        places: this.#places,
       },
       faults,
     )
+    if (options.changes === true) {
+      for (let place = 0; place < CHANGING_PLACES; place++) {
+        this.#addNode(place, changingIndexOf(place))
+      }
+      return
+    }
     for (let index = 0; index < validators; index++) this.#addNode(index, index)
     for (const [index, place] of twins) this.#addNode(place, index)
     for (const [index, kind] of byzantine) this.#corrupt(index, kind)
   }
 
+  get #places(): number {
+    const { validators, changes } = this.#options
+    return changes === true ? CHANGING_PLACES : validators + this.#roles.twins.size
+  }
+
   #addNode(place: number, index: number): void {
-    const { time, random, context } = this
+    const { time, random, schedule } = this
     const isSkewed = (this.#options.faults ?? ALL_FAULTS).clocks
     const clock = new SimulatedClock(time, {
       rate: isSkewed ? random.between(0.97, 1.03) : 1,
@@ -107,13 +137,13 @@ class ConsensusSimulation {
     const node = new SimulatedNode(place, index, clock, {
       time,
       random,
-      context,
+      schedule,
       observer: this.#observer(),
       timings: this.profile.timings,
       minBlockIntervalMs: MIN_BLOCK_INTERVAL_MS,
-      relays: this.#options.seed % 2 === 0,
+      relays: this.#options.changes === true || this.#options.seed % 2 === 0,
       hesitation: calm ? 0 : HESITATION,
-      placesOf: (from, validator) => this.#placesOf(from, validator),
+      placesOf: (from, validator, height) => this.#placesOf(from, validator, height),
       send: (packet) => this.network.send(packet),
     })
     this.nodes.push(node)
@@ -126,7 +156,11 @@ class ConsensusSimulation {
   }
 
   /** Of twins, a peer sees one, or the other, or both: always the same. */
-  #placesOf(from: number, validator: number): readonly number[] {
+  #placesOf(from: number, validator: number, height: number): readonly number[] {
+    if (this.schedule.changes) {
+      const place = this.schedule.placeOf(validator, height)
+      return place === undefined ? [] : [place]
+    }
     const twin = this.#roles.twins.get(validator)
     if (twin === undefined) return [validator]
     const seen = (from + this.#options.seed) % 3

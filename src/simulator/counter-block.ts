@@ -29,17 +29,19 @@ export function makeCounterBlock(
     readonly parentHash: BlockHash
     /** Of the proposer's wall clock; default 0. */
     readonly timeMs?: number
+    readonly endsEpoch?: boolean
   },
   transactions: readonly number[],
 ): CounterBlock {
-  const { height, view, proposer, parentHash, timeMs = 0 } = facts
+  const { height, view, proposer, parentHash, timeMs = 0, endsEpoch = false } = facts
   const bytes = encodeWith((writer) => {
     writer.safeU64(height).u32(view).u16(proposer).safeU64(timeMs)
     writeReversed(writer, parentHash)
+    writer.bool(endsEpoch)
     writer.list(transactions, (out, transaction) => out.u32(transaction))
   })
   const hash = blockHashFromBytes(sha256d(bytes))
-  return { height, view, proposer, parentHash, timeMs, transactions, bytes, hash }
+  return { height, view, proposer, parentHash, endsEpoch, timeMs, transactions, bytes, hash }
 }
 
 export function openCounterBlock(bytes: Uint8Array): CounterBlock | undefined {
@@ -50,6 +52,7 @@ export function openCounterBlock(bytes: Uint8Array): CounterBlock | undefined {
       proposer: reader.u16(),
       timeMs: reader.safeU64(),
       parentHash: readBlockHash(reader),
+      endsEpoch: reader.bool(),
       transactions: reader.list(MAX_TRANSACTIONS, (item) => item.u32()),
       bytes,
       hash: blockHashFromBytes(sha256d(bytes)),

@@ -25,11 +25,22 @@ export function fakeSignature(key: XOnlyKey, message: Uint8Array): Uint8Array {
 
 /** A context whose votes are checked against the stand-ins. */
 export function fakeContext(validatorCount: number): VoteContext & FakeSigners {
-  const validators = Array.from({ length: validatorCount }, (_, i) => fakeKey(i))
+  return fakeContextOf(
+    0,
+    Array.from({ length: validatorCount }, (_, i) => i),
+  )
+}
+
+/** The same of an epoch whose validators have the keys of these numbers. */
+export function fakeContextOf(
+  epoch: number,
+  members: readonly number[],
+): VoteContext & FakeSigners {
+  const validators = members.map(fakeKey)
   const keyOf = (signer: number): XOnlyKey => present(validators[signer], 'simulated key')
   const context: VoteContext = {
     chainId: hash32FromBytes(taggedHash('causeway/simulated-chain')),
-    epoch: 0,
+    epoch,
     validators,
     verify: (signature, message, publicKey) =>
       equalBytes(signature, fakeSignature(xOnlyKeyFromBytes(publicKey), message)),

@@ -14,6 +14,7 @@ import { PacketNetwork } from './packet-network.ts'
 import { createSeededRandom } from './seeded-random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedNode } from './simulated-node.ts'
+import { constantValidators } from './validator-schedule.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export interface LatencyStudyOptions {
@@ -101,20 +102,21 @@ export function studyLatency(options: LatencyStudyOptions): LatencyFigures {
   if (crashed > faultTolerance(validators)) throw new RangeError('more crashed than tolerated')
   const time = new VirtualTime()
   const random = createSeededRandom(seed)
-  const context = fakeContext(validators)
+  const schedule = constantValidators(fakeContext(validators))
   const profile = LATENCY_PROFILES[options.profile]
   const alive = random.shuffle(Array.from({ length: validators }, (_, i) => i)).slice(crashed)
   const log = new CommitLog(time, alive[0] ?? 0)
   const nodes: SimulatedNode[] = []
   const network = new PacketNetwork(profile, { time, random }, (packet) => {
-    nodes[packet.to]?.receive(packet, packet.from)
+    const sender = nodes[packet.from]
+    if (sender !== undefined) nodes[packet.to]?.receive(packet, sender)
   })
   for (let index = 0; index < validators; index++) {
     const clock = new SimulatedClock(time, { rate: 1, startMs: 0 })
     const node = new SimulatedNode(index, index, clock, {
       time,
       random,
-      context,
+      schedule,
       observer: log,
       timings: profile.timings,
       minBlockIntervalMs,

@@ -13,11 +13,11 @@ import {
   encodeDecidedRequest,
   MAX_DECIDED_COUNT,
 } from '../consensus/sync-messages.ts'
-import type { VoteContext } from '../consensus/votes.ts'
 import { DecodeError } from '../primitives/codec.ts'
 import type { Adversary } from './adversaries/adversary.ts'
 import { openCounterBlock } from './counter-block.ts'
 import type { SimulatedNode } from './simulated-node.ts'
+import type { ValidatorSchedule } from './validator-schedule.ts'
 
 /** Questions that may be open at a time; an older one is forgotten. */
 const OPEN_MAX = 3
@@ -26,18 +26,18 @@ export class NodeSync {
   #queue: Decided[] = []
   #open = 0
   readonly #node: SimulatedNode
-  readonly #context: VoteContext
+  readonly #schedule: ValidatorSchedule
   readonly #send: (to: number, label: string, bytes: Uint8Array) => void
 
   constructor(
     node: SimulatedNode,
     world: {
-      readonly context: VoteContext
+      readonly schedule: ValidatorSchedule
       readonly send: (to: number, label: string, bytes: Uint8Array) => void
     },
   ) {
     this.#node = node
-    this.#context = world.context
+    this.#schedule = world.schedule
     this.#send = world.send
   }
 
@@ -72,7 +72,7 @@ export class NodeSync {
     for (const { block: body, certificate } of findAnswer(bytes)) {
       const block = openCounterBlock(body)
       if (block === undefined || block.hash !== certificate.blockHash) return
-      if (!verifyCertificate(certificate, this.#context)) return
+      if (!verifyCertificate(certificate, this.#schedule.at(block.height))) return
       const isWaiting = this.#queue.some((waiting) => waiting.block.height === block.height)
       if (!isWaiting) this.#queue.push({ block, certificate })
     }

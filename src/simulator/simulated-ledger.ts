@@ -21,7 +21,11 @@ export class SimulatedLedger {
   #lastTimeMs = 0
   #waiting: (() => void)[] = []
 
-  constructor(decided: readonly ConsensusBlock[]) {
+  readonly #isLast: (height: number) => boolean
+
+  /** `isLast`: does the height end its epoch? */
+  constructor(decided: readonly ConsensusBlock[], isLast: (height: number) => boolean) {
+    this.#isLast = isLast
     for (const block of decided) this.apply(block)
   }
 
@@ -59,6 +63,7 @@ export class SimulatedLedger {
     if (transactions.some((transaction) => this.isFinal(transaction))) return 'invalid'
     if (new Set(transactions).size !== transactions.length) return 'invalid'
     if (timeMs <= this.#lastTimeMs) return 'invalid'
+    if (block.endsEpoch !== this.#isLast(block.height)) return 'invalid'
     return fresh && timeMs > wallMs + AHEAD_MS_MAX ? 'pending' : 'valid'
   }
 
@@ -73,6 +78,6 @@ export class SimulatedLedger {
   ): CounterBlock {
     const chosen = [...this.mempool].slice(0, BLOCK_TRANSACTIONS)
     const timeMs = Math.max(wallMs, this.#lastTimeMs + 1)
-    return makeCounterBlock({ ...place, timeMs }, chosen)
+    return makeCounterBlock({ ...place, timeMs, endsEpoch: this.#isLast(place.height) }, chosen)
   }
 }

@@ -4,17 +4,17 @@
  * sits between it and the network.
  */
 
+import type { ConsensusBlock } from '../consensus/block.ts'
 import type { ConsensusTimings } from '../consensus/config.ts'
 import type { Effect, Event, TimerId } from '../consensus/events-and-effects.ts'
 import { decodeMessage, encodeMessage, type Message } from '../consensus/messages.ts'
 import { type Consensus, createConsensus } from '../consensus/step.ts'
-import { verifyMessage } from '../consensus/verify-message.ts'
-import type { VoteContext } from '../consensus/votes.ts'
+import { signedHeight, verifyMessage } from '../consensus/verify-message.ts'
+import type { WalRecord } from '../consensus/wal-record.ts'
 import { ByteReader, DecodeError, encodeWith } from '../primitives/codec.ts'
 import { ZERO_BLOCK_HASH } from '../primitives/hashes.ts'
 import type { Adversary } from './adversaries/adversary.ts'
 import { openCounterBlock } from './counter-block.ts'
-import type { FakeSigners } from './fake-signatures.ts'
 import type { NodeObserver } from './node-observer.ts'
 import { NodeSync } from './node-sync.ts'
 import type { Packet } from './packet-network.ts'
@@ -22,12 +22,13 @@ import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedLedger } from './simulated-ledger.ts'
+import type { SimulatedSet, ValidatorSchedule } from './validator-schedule.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface NodeWorld {
   readonly time: VirtualTime
   readonly random: SeededRandom
-  readonly context: VoteContext & FakeSigners
+  readonly schedule: ValidatorSchedule
   readonly observer: NodeObserver
   readonly timings: ConsensusTimings
   readonly minBlockIntervalMs: number
@@ -35,13 +36,15 @@ export interface NodeWorld {
   readonly relays: boolean
   /** Chance that a fresh block cannot be judged yet. */
   readonly hesitation: number
-  /** Where a validator's packets from a place go: twins share a name. */
-  placesOf(from: number, validator: number): readonly number[]
+  /** Where packets for a validator of the set of `height` go, from a place: twins share a name. */
+  placesOf(from: number, validator: number, height: number): readonly number[]
   send(packet: Packet): void
 }
 
 /** Transactions in one message. */
 const SHARED_TRANSACTIONS = 100
+/** Where validators change, nodes ask around for blocks this often. */
+const FOLLOW_MS = 250
 
 export class SimulatedNode {
   /** Which validator it is. */
@@ -53,7 +56,11 @@ export class SimulatedNode {
   adversary: Adversary | undefined
   /** Undefined while it does not run. */
   core: Consensus | undefined
-  ledger = new SimulatedLedger([])
+  ledger: SimulatedLedger
+  /** The validators of the height that the core decides. */
+  #set: SimulatedSet
+  /** Records of an earlier life. */
+  #records: readonly WalRecord[] = []
   readonly sync: NodeSync
   readonly #timers = new Map<TimerId, number>()
   #timerSequence = 0
@@ -65,34 +72,77 @@ export class SimulatedNode {
     this.index = index
     this.clock = clock
     this.#world = world
+    this.#set = world.schedule.at(1)
     this.disk = new SimulatedDisk(world)
+    this.ledger = this.#newLedger()
     this.disk.onError = (error) => this.#end(`the disk fails: ${error}`)
     this.sync = new NodeSync(this, {
-      context: world.context,
-      send: (to, label, bytes) => this.#put(to, label, bytes),
+      schedule: world.schedule,
+      send: (to, label, bytes) => world.send({ from: this.place, to, label, bytes }),
     })
+  }
+
+  #newLedger(): SimulatedLedger {
+    return new SimulatedLedger(
+      this.disk.decided.map(({ block }) => block),
+      (height) => this.#world.schedule.isLast(height),
+    )
   }
 
   /** First undecided height and the hash before it, as the disk has them. */
   start(): void {
-    const last = this.disk.decided.at(-1)?.block
-    this.ledger = new SimulatedLedger(this.disk.decided.map(({ block }) => block))
-    const { context, minBlockIntervalMs, timings, observer } = this.#world
+    this.ledger = this.#newLedger()
+    this.#records = this.disk.open()
+    this.#openEpoch(this.disk.decided.at(-1)?.block)
+    this.#world.observer.started?.(this)
+    this.#begin()
+    if (this.#world.schedule.changes) this.#followLater()
+  }
+
+  /** A core for the height after `last`; its validators are those of the schedule. */
+  #openEpoch(last: ConsensusBlock | undefined): void {
+    const { schedule, minBlockIntervalMs, timings } = this.#world
+    const height = (last?.height ?? 0) + 1
+    this.#set = schedule.at(height)
+    const { chainId, epoch, validators, sign } = this.#set
+    this.#timers.clear()
     this.core = createConsensus(
       {
-        chainId: context.chainId,
-        validatorSet: { epoch: context.epoch, keys: context.validators },
-        self: this.index,
-        height: this.ledger.height + 1,
+        chainId,
+        validatorSet: { epoch, keys: validators },
+        self: this.#isValidatorAt(height) ? this.index : undefined,
+        height,
         parentHash: last?.hash ?? ZERO_BLOCK_HASH,
         voteFromHeight: 0,
         minBlockIntervalMs,
         timings,
       },
-      { sign: (statement) => context.sign(this.index, statement), openBlock: openCounterBlock },
+      { sign: (statement) => sign(this.index, statement), openBlock: openCounterBlock },
     )
-    observer.started?.(this)
-    this.step({ kind: 'start', records: this.disk.open() })
+  }
+
+  #begin(): void {
+    const height = this.core?.snapshot().height ?? 0
+    const records = this.#records.filter((record) => record.height >= height)
+    this.step({ kind: 'start', records })
+  }
+
+  #isValidatorAt(height: number): boolean {
+    const { schedule } = this.#world
+    return !schedule.changes || schedule.placeOf(this.index, height) === this.place
+  }
+
+  /**
+   * Everybody asks around now and then: who is not a validator, or has missed that it is none any more,
+   * hears nothing else. Such a node also hands on what it was given.
+   */
+  #followLater(): void {
+    this.#later(FOLLOW_MS, () => {
+      const [peer] = this.#world.random.shuffle(this.#placesOfOthers())
+      if (peer !== undefined) this.sync.request(peer)
+      if (this.ledger.mempool.size > 0) this.#shareTransactions()
+      this.#followLater()
+    })
   }
 
   /** kill -9 and a power failure at once: everything but the synced part of the disk is gone. */
@@ -111,7 +161,7 @@ export class SimulatedNode {
 
   submit(transaction: number): void {
     if (!this.#admit(transaction) || !this.#world.relays) return
-    this.#transmit(transactionsMessage([transaction]), this.#others())
+    this.#transmit(transactionsMessage([transaction]), this.#others(), this.#height)
   }
 
   /** Is it new here? */
@@ -124,20 +174,28 @@ export class SimulatedNode {
     return true
   }
 
-  receive(packet: Packet, from: number): void {
+  /** `sender`: the node behind the packet. */
+  receive(packet: Packet, sender: SimulatedNode): void {
     const { core } = this
     if (core === undefined) return
-    if (packet.label === 'sync-request') return this.sync.answer(from, packet.bytes, this.adversary)
+    if (packet.label === 'sync-request') {
+      return this.sync.answer(packet.from, packet.bytes, this.adversary)
+    }
     if (packet.label === 'sync-answer') return this.sync.take(packet.bytes)
     const message = findMessage(packet.bytes)
     if (message === undefined) return
     this.adversary?.overhear?.(message)
-    if (!core.wants(message) || !verifyMessage(message, this.#world.context, core)) return
+    const { height } = core.snapshot()
+    // Of later heights only the present validators are known.
+    const judged = Math.min(signedHeight(message) ?? height, height)
+    if (!core.wants(message)) return
+    if (!verifyMessage(message, this.#world.schedule.at(judged), core)) return
     if (message.kind === 'transactions') {
       for (const bytes of message.transactions) {
         if (bytes.length === 4) this.#admit(new ByteReader(bytes).u32())
       }
     }
+    const from = sender.#isValidatorAt(height) ? sender.index : undefined
     this.step({ kind: 'message', from, message })
   }
 
@@ -167,9 +225,9 @@ export class SimulatedNode {
       case 'persist':
         return this.disk.append(effect.record)
       case 'send':
-        return this.disk.whenDurable(() => this.#transmit(effect.message, [effect.to]))
+        return this.#transmitDurably(effect.message, [effect.to])
       case 'broadcast':
-        return this.disk.whenDurable(() => this.#transmit(effect.message, this.#others()))
+        return this.#transmitDurably(effect.message, this.#others())
       case 'timer':
         return this.#startTimer(effect)
       case 'validate':
@@ -177,39 +235,74 @@ export class SimulatedNode {
       case 'build':
         return this.ledger.whenAt(effect.height, () => this.#build(effect))
       case 'commit':
-        return this.disk.commit(effect, () => this.#apply(effect))
+        return this.#commit(effect)
       case 'evidence':
         return observer.evidence?.(this, effect)
       case 'share-transactions':
         return this.#shareTransactions()
       case 'catch-up':
-        return this.sync.request(effect.peer)
+        return this.#catchUp(effect.peer)
       case 'halt':
         return observer.halted?.(this, effect.reason)
     }
   }
 
-  #others(): number[] {
-    return [...this.#world.context.validators.keys()].filter((index) => index !== this.index)
+  /** Who that is does not depend on when it is sent. */
+  #transmitDurably(message: Message, peers: readonly number[]): void {
+    const height = this.#height
+    this.disk.whenDurable(() => this.#transmit(message, peers, height))
   }
 
-  #transmit(message: Message, peers: readonly number[]): void {
+  #commit(effect: Extract<Effect, { kind: 'commit' }>): void {
+    this.disk.commit(effect, () => this.#apply(effect))
+    if (effect.block.endsEpoch) this.#handOver(effect.block)
+  }
+
+  #catchUp(peer: number): void {
+    for (const place of this.#world.placesOf(this.place, peer, this.#height)) {
+      this.sync.request(place)
+    }
+  }
+
+  get #height(): number {
+    return this.core?.snapshot().height ?? 1
+  }
+
+  /** The validators of the next height are others: what the core before them knew is history. */
+  #handOver(last: ConsensusBlock): void {
+    this.#openEpoch(last)
+    this.#begin()
+  }
+
+  /** Indexes of the validators of the present set but for this node. */
+  #others(): number[] {
+    const isValidator = this.#isValidatorAt(this.#height)
+    return [...this.#set.validators.keys()].filter((index) => !isValidator || index !== this.index)
+  }
+
+  #placesOfOthers(): number[] {
+    const height = this.#height
+    return this.#others().flatMap((index) => this.#world.placesOf(this.place, index, height))
+  }
+
+  /** To validators of the set of `height`. */
+  #transmit(message: Message, peers: readonly number[], height: number): void {
     this.#world.observer.released?.(this, message)
     const { adversary } = this
     const honest = adversary?.distort === undefined ? encodeMessage(message) : undefined
     for (const to of peers) {
-      if (honest !== undefined) this.#put(to, labelOf(message), honest)
+      if (honest !== undefined) this.#put(to, labelOf(message), honest, height)
       else for (const lie of adversary?.distort?.(message, to) ?? []) this.say(to, lie)
     }
   }
 
   /** Puts a message on the wire, whatever the core thinks of it. */
   say(to: number, message: Message): void {
-    this.#put(to, labelOf(message), encodeMessage(message))
+    this.#put(to, labelOf(message), encodeMessage(message), this.#height)
   }
 
-  #put(to: number, label: string, bytes: Uint8Array): void {
-    for (const place of this.#world.placesOf(this.place, to)) {
+  #put(to: number, label: string, bytes: Uint8Array, height: number): void {
+    for (const place of this.#world.placesOf(this.place, to, height)) {
       this.#world.send({ from: this.place, to: place, label, bytes })
     }
   }
@@ -258,7 +351,7 @@ export class SimulatedNode {
 
   #shareTransactions(): void {
     const oldest = [...this.ledger.mempool].slice(0, SHARED_TRANSACTIONS)
-    this.#transmit(transactionsMessage(oldest), this.#others())
+    this.#transmit(transactionsMessage(oldest), this.#others(), this.#height)
   }
 }
 

@@ -35,6 +35,8 @@ export interface SimulationOptions {
   /** What they may be; default: anything. */
   readonly adversaries?: readonly AdversaryKind[]
   readonly faults?: FaultKinds
+  /** Four validators become five, and then one of them another; none of them Byzantine. */
+  readonly changes?: boolean
 }
 
 export interface SimulationResult {

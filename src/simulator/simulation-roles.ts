@@ -18,6 +18,9 @@ const LIVENESS_SHARE = 0.3
 
 export function castRoles(options: SimulationOptions, random: SeededRandom): Roles {
   const { validators, adversaries = ADVERSARY_KINDS } = options
+  if (options.changes === true) {
+    return { mode: 'safety', byzantine: new Map(), lost: new Set(), twins: new Map() }
+  }
   const mode = options.mode ?? (random.chance(LIVENESS_SHARE) ? 'liveness' : 'safety')
   const order = random.shuffle(Array.from({ length: validators }, (_, i) => i))
   const tolerated = faultTolerance(validators)

@@ -29,6 +29,7 @@ import {
 import type { KeyValueStore, Write } from '../runtime/runtime.ts'
 import { EvidenceTable } from './evidence-table.ts'
 import { FreezeVoteTable } from './freeze-vote-table.ts'
+import { HandoverTable } from './handover-table.ts'
 import { blockRows, type CommittedBlock } from './index-rows.ts'
 import {
   depositPrevoutKey,
@@ -150,6 +151,7 @@ export async function openChainDatabase(
 export class ChainDatabase {
   readonly evidence: EvidenceTable
   readonly freezeVotes: FreezeVoteTable
+  readonly handovers: HandoverTable
   readonly #store: KeyValueStore
   readonly #blocks = new RecentMap<number, StoredBlock>(
     CACHED_TRANSACTIONS_MAX,
@@ -168,6 +170,7 @@ export class ChainDatabase {
     this.#store = store
     this.evidence = new EvidenceTable(store)
     this.freezeVotes = new FreezeVoteTable(store)
+    this.handovers = new HandoverTable(store)
     this.#tip = this.#read(metaKey('tip'), tipRecord)
     this.#start = this.#read(metaKey('start'), startRecord)
     if (this.#tip === undefined) return
@@ -208,13 +211,16 @@ export class ChainDatabase {
       medianTime: medianTime(times.slice(-MEDIAN_TIME_SPAN)),
       stats: (hash) => this.stats(hash),
     })
+    const { handover } = committed
+    const rows = handover === undefined ? writes : [...writes, this.handovers.nextRow(handover)]
     this.#committing = true
     try {
-      await this.#store.write(writes, { sync: true })
+      await this.#store.write(rows, { sync: true })
     } finally {
       this.#committing = false
     }
     const { height, hash, block, certificate } = committed
+    if (handover !== undefined) this.handovers.added(handover)
     this.#times = times
     this.#tip = { height, hash }
     this.#blocks.set(height, { ...info, height, block, certificate })

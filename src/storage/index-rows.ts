@@ -69,6 +69,8 @@ export interface CommittedBlock {
   readonly certificate: Uint8Array
   readonly delta: StateDelta
   readonly undo: Uint8Array
+  /** Of a block that ends its epoch: the handover to the next validators. */
+  readonly handover?: Uint8Array
   /** For each transaction the coins it spends, in input order; none for coinbase and mint. */
   readonly spent: readonly (readonly SpentCoin[])[]
   /** The L1 outputs that the mint transaction's inputs name. */

@@ -9,6 +9,7 @@
 import type { Offence } from '../chain/evidence.ts'
 import { AssertionError } from '../primitives/assert.ts'
 import { hexToBytes, utf8 } from '../primitives/bytes.ts'
+import { encodeWith } from '../primitives/codec.ts'
 import { hashToBytes, type XOnlyKey } from '../primitives/hashes.ts'
 
 /** `key -> value`; the values' encodings are in `records.ts`. */
@@ -27,6 +28,8 @@ export const KEY_PREFIX = {
   certificate: 0x13,
   /** height u32be -> the state records that the block replaced */
   undo: 0x14,
+  /** index u32be, from 0 -> how the validators of one epoch hand over to those of the next */
+  handover: 0x15,
   /** txid -> height, position in the block */
   transaction: 0x20,
   /** outpoint -> txid, input index and height of the transaction that spends it */
@@ -186,4 +189,12 @@ function writeU32be(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value >>> 16
   bytes[at + 2] = value >>> 8
   bytes[at + 3] = value
+}
+
+/** `index` counts the handovers from 0. */
+export function handoverKey(index: number): Uint8Array {
+  return prefixed(
+    KEY_PREFIX.handover,
+    encodeWith((writer) => writer.u32be(index)),
+  )
 }

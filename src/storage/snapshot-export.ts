@@ -1,6 +1,7 @@
 /** A chain database as the bytes of a snapshot, in pieces: the same state always gives the same records. */
 
 import { encodeBlock } from '../chain/block.ts'
+import { decodeHandover } from '../chain/handover.ts'
 import type { ChainParams } from '../chain/params.ts'
 import {
   encodeSnapshotEnd,
@@ -44,6 +45,7 @@ export function exportSnapshot(params: ChainParams, database: ChainDatabase): Sn
     height: tip.height,
     blockBytes: encodeBlock(block),
     certificate,
+    handovers: database.handovers.all().map(decodeHandover),
     headers: Array.from({ length: tip.height - first }, (_, index) =>
       present(database.findHeader(first + index), 'header of an earlier block'),
     ),

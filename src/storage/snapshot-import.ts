@@ -12,6 +12,7 @@ import { encodeOutPoint, type OutPoint, transactionId } from '../bitcoin/transac
 import { encodeBlock } from '../chain/block.ts'
 import { type Coin, decodeCoin } from '../chain/coin.ts'
 import { genesisBlock } from '../chain/genesis-state.ts'
+import { encodeHandover } from '../chain/handover.ts'
 import type { ChainParams } from '../chain/params.ts'
 import type { SnapshotRecord } from '../chain/snapshot.ts'
 import { NAMESPACE, outPointOfStateKey } from '../chain/state.ts'
@@ -21,6 +22,7 @@ import type { Rejection, Result } from '../primitives/result.ts'
 import { sha256 } from '../primitives/sha256.ts'
 import type { KeyValueStore, Write } from '../runtime/runtime.ts'
 import { FORMAT_VERSION } from './chain-database.ts'
+import { handoverRow } from './handover-table.ts'
 import { bareBlockRows, isIndexed } from './index-rows.ts'
 import { metaKey, scriptStatsKey, scriptUnspentKey, snapshotOutputKey, stateKey } from './keys.ts'
 import {
@@ -133,7 +135,7 @@ function closingRows(
   rows: ImportedRows,
 ): readonly Write[] {
   const { head, block } = read
-  const { height, headers, certificate, blockBytes } = head
+  const { height, headers, certificate, blockBytes, handovers } = head
   const genesis = genesisBlock(params)
   const times = [...headers, block.header].slice(-MEDIAN_TIME_SPAN).map(({ time }) => time)
   const none = new Uint8Array()
@@ -156,6 +158,7 @@ function closingRows(
       { height, hash: headerHash(block.header), blockBytes, block, certificate, undo: none },
       medianTime(times),
     ),
+    ...handovers.map((handover, index) => handoverRow(index, encodeHandover(handover))),
     { kind: 'put', key: metaKey('start'), value: startRecord.encode(start) },
     { kind: 'put', key: metaKey('chain'), value: chainIdRecord.encode(params.chainId) },
     { kind: 'put', key: metaKey('format'), value: formatRecord.encode(FORMAT_VERSION) },

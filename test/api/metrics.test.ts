@@ -44,7 +44,7 @@ describe('/metrics', () => {
     expect(said('validator_connected{validator="3"}')).toBe(0)
     expect(said('validator_offences_total{validator="1"}')).toBe(0)
     expect(said('validator_offences_total{validator="2"}')).toBe(1)
-    expect(said('member_faults_total{member="3",kind="bad-share"}')).toBe(2)
+    expect(said(`member_faults_total{member="${'ab'.repeat(32)}",kind="bad-share"}`)).toBe(2)
     expect(said('peg_reserves_satoshis')).toBe(100_000)
     expect(said('peg_recovery_opens_l1_height')).toBe(4_440)
     expect(said('peg_recovery_blocks_left')).toBe(4_309)

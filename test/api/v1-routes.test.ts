@@ -7,6 +7,7 @@ import {
   depositsView,
   evidenceListView,
   federationView,
+  handoversView,
   healthView,
   problemView,
   proofView,
@@ -60,6 +61,7 @@ describe('every view', () => {
     ['/v1/evidence', evidenceListView],
     ['/v1/peg', pegView],
     ['/v1/blocks/2/certificate', certificateView],
+    ['/v1/handovers', handoversView],
     ['/v1/proofs/supply', proofView],
     [`/v1/proofs/coin/${'ab'.repeat(32)}/1`, proofView],
     ['/healthz', healthView],
@@ -332,5 +334,40 @@ describe('health', () => {
     const response = await apiFixture(chain).get('/healthz')
     expect(response.status).toBe(503)
     expect(await response.json()).toEqual({ ok: false, reasons: ['not synced'] })
+  })
+})
+
+describe('a change of members', () => {
+  const change = {
+    epoch: 1,
+    threshold: 3,
+    members: ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(64)),
+    approvals: [0, 2, 3].map((signer) => ({ signer, signature: `0${signer}`.repeat(64) })),
+  }
+  const submit = (chain: ChainFixture, body: object) =>
+    apiFixture(chain).post('/v1/federation/member-change', JSON.stringify(body), JSON_TYPE)
+
+  it('is handed to the node', async () => {
+    const { chain } = storyChain()
+    const response = await submit(chain, change)
+    expect(response.status).toBe(202)
+    expect(await response.json()).toEqual({ accepted: true })
+    const [taken] = chain.memberChanges
+    expect(taken).toMatchObject({ epoch: 1, threshold: 3, members: change.members })
+    expect(taken?.approvals.map(({ signer }) => signer)).toEqual([0, 2, 3])
+    expect(taken?.approvals[1]?.signature).toEqual(new Uint8Array(64).fill(2))
+  })
+
+  it.each<[string, object]>([
+    ['no members', { ...change, members: [] }],
+    ['too many members', { ...change, members: Array.from({ length: 101 }, () => 'a'.repeat(64)) }],
+    ['a short key', { ...change, members: ['aa'] }],
+    ['a short signature', { ...change, approvals: [{ signer: 0, signature: '00' }] }],
+    ['an epoch that is none', { ...change, epoch: -1 }],
+    ['something else', { ...change, more: 1 }],
+  ])('is refused with %s', async (_what, body) => {
+    const { chain } = storyChain()
+    await expectProblem(await submit(chain, body), 400, 'invalid-request')
+    expect(chain.memberChanges).toEqual([])
   })
 })

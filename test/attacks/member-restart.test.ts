@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { createKeyCeremony } from '../../federation/key-ceremony.ts'
 import type { KeyStore } from '../../federation/signing/key-store.ts'
+import { findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { signSchnorr } from '../../src/primitives/secp256k1.ts'
 import { memberShare, PegWorld } from '../federation/peg-world.ts'
 import { secretOf } from '../support/chain-world.ts'
@@ -20,21 +21,25 @@ it('a block that arrives while the key store is being read does not cost the mem
     },
     save: async () => undefined,
     settle: async () => undefined,
+    destroy: async () => undefined,
     close: async () => undefined,
   }
   const ceremony = createKeyCeremony({
     params: world.params,
+    terms: {
+      epoch: 0,
+      members: world.params.validators,
+      threshold: world.params.signingThreshold,
+    },
     self: 0,
     sign: (digest) => signSchnorr(digest, secretOf('validator 0'), new Uint8Array(32)),
     network: {
       send: () => undefined,
       broadcast: () => undefined,
-      onFrame: () => undefined,
-      connected: () => [],
     },
     runtime: world.runtime,
     keyStore,
-    view: () => world.chain.state.view,
+    announced: () => findKeyEpoch(world.chain.state.view, 0),
   })
   const starting = ceremony.start()
   expect(ceremony.share()).toBeUndefined()

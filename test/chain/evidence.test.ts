@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Block, decodeBlock, encodeBlock } from '../../src/chain/block.ts'
-import { findOffender, isRecorded, offenceOf, offenceStateKey } from '../../src/chain/evidence.ts'
+import { findConviction, isRecorded, offenceOf, offenceStateKey } from '../../src/chain/evidence.ts'
+import { genesisDelta } from '../../src/chain/genesis-state.ts'
 import { EVIDENCE_AGE_MAX, MAX_EVIDENCE_PER_BLOCK } from '../../src/chain/params.ts'
 import { decodeDelta, NAMESPACE, StateOverlay } from '../../src/chain/state.ts'
 import { buildStateTrie } from '../../src/chain/state-trie.ts'
@@ -37,11 +38,12 @@ describe('evidence in a block', () => {
     const block = chain.extend({ evidence })
     for (const one of evidence) {
       const key = offenceStateKey(offenceOf(one))
-      expect(chain.state.view.get(key)).toEqual(Uint8Array.of(4, 0, 0, 0))
-      expect(findOffender(key)).toBe(one.first.signer)
+      const value = chain.state.view.get(key) ?? new Uint8Array()
+      const offender = params.validators[one.first.signer]
+      expect(findConviction(key, value)).toEqual({ height: 4, offender })
     }
     expect(offenceStateKey({ height: 2, signer: 3 })).toBe('65000000020003')
-    expect(findOffender(NAMESPACE.pegBooks)).toBeUndefined()
+    expect(findConviction(NAMESPACE.pegBooks, new Uint8Array())).toBeUndefined()
     expect(chain.state.trie.root).not.toBe(before)
     expect(block.extension.stateRoot).toBe(chain.state.trie.root)
     expect(decodeBlock(encodeBlock(block)).extension).toEqual(block.extension)
@@ -70,14 +72,9 @@ describe('evidence in a block', () => {
     for (const key of back.deletes) overlay.delete(key)
     for (const [key, value] of back.puts) overlay.put(key, value)
     expect(isRecorded(overlay, { height: 4, signer: 0 })).toBe(false)
-    // The state before had the L1 header, the books and the outflow of one L1 height only.
-    const keys = new Set([
-      ...delta.puts.keys(),
-      ...back.puts.keys(),
-      '6800000000',
-      '6d',
-      '7700000000',
-    ])
+    // The state before had the L1 header, the books, the validators and the outflow of one L1 height only.
+    const genesis = genesisDelta(params).puts.keys()
+    const keys = new Set([...delta.puts.keys(), ...back.puts.keys(), ...genesis, '7700000000'])
     const records = [...keys].flatMap((key) => {
       const value = overlay.get(key)
       return value === undefined ? [] : [[key, value] as const]

@@ -26,6 +26,14 @@ const proof = {
 const claim = { vout: 1, keyEpoch: 0, recipient: new Uint8Array(34) }
 const section: L1Section = {
   headers: [new Uint8Array(80).fill(1), new Uint8Array(80).fill(2)],
+  memberChanges: [
+    {
+      epoch: 1,
+      threshold: 3,
+      members: params.validators,
+      approvals: [{ signer: 2, signature: new Uint8Array(64).fill(7) }],
+    },
+  ],
   keyEpochs: [aKeyEpoch(params).announcement],
   confirmations: [proof],
   deposits: [{ ...proof, claims: [claim, { ...claim, vout: 2 }] }],

@@ -36,7 +36,13 @@ beforeAll(async () => {
     payment.inputs[0]!.prevout,
     { txid: transactionId(coinbase!), vout: 0 },
   ].map((outPoint) =>
-    bytesToHex(buildCoinProof(block, decodeCertificate(certificate), chain.state(), outPoint)),
+    bytesToHex(
+      buildCoinProof(
+        { block, certificate: decodeCertificate(certificate), handovers: [] },
+        chain.state(),
+        outPoint,
+      ),
+    ),
   )
   // In the last sibling hash.
   const forged = proofs[0]!.replace(/.(?=.{40}$)/, (digit) => (digit === '0' ? '1' : '0'))

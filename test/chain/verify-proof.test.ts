@@ -37,8 +37,14 @@ beforeAll(async () => {
   spent = payment.inputs[0]!.prevout
 })
 
+const provenOf = ({ block, certificate }: FinalBlock) => ({
+  block,
+  certificate: decodeCertificate(certificate),
+  handovers: [],
+})
+
 function proofOf(outPoint: OutPoint): Uint8Array {
-  return buildCoinProof(tip.block, decodeCertificate(tip.certificate), chain.state(), outPoint)
+  return buildCoinProof(provenOf(tip), chain.state(), outPoint)
 }
 
 function facts(bytes: Uint8Array) {
@@ -70,6 +76,7 @@ describe('a proof', () => {
       timeMs: chain.state().tip.timeMs,
       totals: tip.block.extension.totals,
       signers: [0, 1, 3],
+      validators: 4,
       coin: {
         kind: 'unspent',
         outPoint: unspent,
@@ -97,12 +104,12 @@ describe('a proof', () => {
     const more = finalBlocks(params, 9)
     const next = await chainOf(params, more)
     const { block, certificate } = more[8]!
-    const bytes = buildCoinProof(block, decodeCertificate(certificate), next.state(), outPoint)
+    const bytes = buildCoinProof(provenOf({ block, certificate }), next.state(), outPoint)
     expect(facts(bytes).coin?.kind).toBe('unspent')
   })
 
   it('of the supply needs no record', () => {
-    const bytes = buildSupplyProof(tip.block, decodeCertificate(tip.certificate))
+    const bytes = buildSupplyProof(provenOf(tip))
     expect(facts(bytes)).toMatchObject({
       height: 8,
       totals: { supply: 10_000_000n },

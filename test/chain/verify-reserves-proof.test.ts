@@ -99,7 +99,7 @@ beforeAll(() => {
 function proofOf({ chain, l1 }: Pick<MintedWorld, 'chain' | 'l1'>): Uint8Array {
   const block = chain.extend()
   const certificate = decodeCertificate(certify(params, block))
-  const { start, groups } = prepareReservesProof(block, certificate, chain.state)
+  const { start, groups } = prepareReservesProof({ block, certificate, handovers: [] }, chain.state)
   const pieces = [...groups].map(([txid, part]) => buildReservesPiece(part, l1.prove(txid)))
   return concatBytes(start, ...pieces)
 }
@@ -225,7 +225,11 @@ describe('a proof of reserves', () => {
 
   it('is refused with books or certificate of another block', () => {
     const other = mintedWorld(20_000n, params).chain.extend()
-    const chainProof = buildSupplyProof(other, decodeCertificate(certify(params, other)))
+    const chainProof = buildSupplyProof({
+      block: other,
+      certificate: decodeCertificate(certify(params, other)),
+      handovers: [],
+    })
     expect(changed(({ head }) => ({ head: { ...head, chainProof } }))).toMatch(/^reserves-proof/)
     expect(
       changed(({ head }) => ({

@@ -134,6 +134,7 @@ describe('chain verify', () => {
   }
 
   test('accepts a quorum of the genesis validators', async () => {
+    node.answers.set('GET /v1/handovers', ok({ handovers: [] }))
     node.answers.set('GET /v1/blocks/9/certificate', ok(answer([0, 2, 3])))
     const run = await cli(at('chain', 'verify', '9', '--json'))
     expect(json(run)).toEqual({
@@ -152,6 +153,7 @@ describe('chain verify', () => {
     ['too short a header', { ...answer([0, 1, 2]), header: '00' }],
     ['noise', { ...answer([0, 1, 2]), certificate: 'ffff' }],
   ])('%s proves nothing: exit code 9', async (_name, wrong) => {
+    node.answers.set('GET /v1/handovers', ok({ handovers: [] }))
     node.answers.set('GET /v1/blocks/9/certificate', ok(wrong))
     const run = await cli(at('chain', 'verify', '9', '--json'))
     expect(run.exitCode).toBe(9)
@@ -162,6 +164,9 @@ describe('chain verify', () => {
 describe('federation', () => {
   test('members and key epochs are shown', async () => {
     const answer = {
+      epoch: 0,
+      setHash: SOME_TXID,
+      nextEpoch: 1,
       threshold: 3,
       members: [0, 1].map((index) => ({
         index,
@@ -170,8 +175,20 @@ describe('federation', () => {
         self: index === 0,
       })),
       keyEpochs: [
-        { epoch: 0, groupKey: `02${SOME_TXID}`, threshold: 3, state: 'active', activatedHeight: 4 },
+        {
+          epoch: 0,
+          groupKey: `02${SOME_TXID}`,
+          threshold: 3,
+          state: 'active',
+          members: ['0a'.repeat(32)],
+          announcedHeight: 4,
+          activatedHeight: 4,
+          coins: 1,
+          coinsSats: 951_500,
+        },
       ],
+      pending: null,
+      waitingChange: null,
     }
     node.answers.set('GET /v1/federation', ok(answer))
     const run = await cli(at('federation', 'members'))

@@ -14,6 +14,7 @@ const ROUTE = 'GET /v1/evidence?limit=20'
 let node: RecordedNode
 beforeEach(async () => {
   node = await RecordedNode.start()
+  node.answers.set('GET /v1/handovers', ok({ handovers: [] }))
 })
 afterEach(() => node.stop())
 

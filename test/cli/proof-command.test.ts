@@ -43,12 +43,12 @@ describe('verify-proof', () => {
     const chain = await chainOf(params, blocks)
     const { block, certificate } = blocks.at(-1)!
     const coin = { txid: transactionId(block.transactions[1]!), vout: 0 }
-    const parts = [block, decodeCertificate(certificate)] as const
+    const proven = { block, certificate: decodeCertificate(certificate), handovers: [] }
     const files = { genesis: join(folder, 'genesis.json'), coin: join(folder, 'coin.json') }
     await writeFile(files.genesis, JSON.stringify(genesis))
-    await save(files.coin, buildCoinProof(...parts, chain.state(), coin))
+    await save(files.coin, buildCoinProof(proven, chain.state(), coin))
     const supply = join(folder, 'supply.json')
-    await save(supply, buildSupplyProof(...parts))
+    await save(supply, buildSupplyProof(proven))
 
     const verify = (file: string, ...more: string[]) =>
       cli(['chain', 'verify-proof', file, '--genesis', files.genesis, ...more])

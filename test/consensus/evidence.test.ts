@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { validatorSetOf } from '../../src/chain/validators.ts'
 import {
   type Evidence,
   findContradiction,
@@ -16,7 +15,7 @@ const params = testParams()
 const context = {
   chainId: params.chainId,
   epoch: 0,
-  validators: validatorSetOf(params).keys,
+  validators: params.validators,
 }
 const encode = (evidence: Evidence): Uint8Array =>
   encodeWith((writer) => writeEvidence(writer, evidence))

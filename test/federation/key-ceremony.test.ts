@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createKeyCeremony, type KeyCeremony } from '../../federation/key-ceremony.ts'
 import type { KeyShare } from '../../federation/signing/frost.ts'
 import type { KeyStore } from '../../federation/signing/key-store.ts'
+import { findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { signSchnorr } from '../../src/primitives/secp256k1.ts'
 import { secretOf } from '../support/chain-world.ts'
 import { memberShare, PegWorld, until } from './peg-world.ts'
@@ -27,6 +28,10 @@ class TestKeyStore implements KeyStore {
     this.calls.push(`settle ${attempt}`)
   }
 
+  async destroy(epoch: number): Promise<void> {
+    this.calls.push(`destroy ${epoch}`)
+  }
+
   async close(): Promise<void> {
     this.calls.push('close')
   }
@@ -35,17 +40,20 @@ class TestKeyStore implements KeyStore {
 function ceremonyOf(world: PegWorld, keyStore: KeyStore, sent: Uint8Array[] = []): KeyCeremony {
   return createKeyCeremony({
     params: world.params,
+    terms: {
+      epoch: 0,
+      members: world.params.validators,
+      threshold: world.params.signingThreshold,
+    },
     self: 0,
     sign: (digest) => signSchnorr(digest, secretOf('validator 0'), new Uint8Array(32)),
     network: {
       send: (_to, frame) => sent.push(frame),
       broadcast: (frame) => sent.push(frame),
-      onFrame: () => undefined,
-      connected: () => [],
     },
     runtime: world.runtime,
     keyStore,
-    view: () => world.chain.state.view,
+    announced: () => findKeyEpoch(world.chain.state.view, 0),
   })
 }
 
@@ -57,6 +65,7 @@ describe('the key ceremony', () => {
     const ceremony = ceremonyOf(world, keyStore)
     await ceremony.start()
     expect(ceremony.share()).toBe(keyStore.shares[0])
+    expect(ceremony.isShareMissing()).toBe(false)
     expect(ceremony.problem()).toBeUndefined()
     await ceremony.stop()
     expect(keyStore.calls).toEqual(['settle 1'])
@@ -69,7 +78,7 @@ describe('the key ceremony', () => {
     await ceremony.start()
     for (let n = 0; n < 10; n++) ceremony.tick()
     expect(ceremony.share()).toBeUndefined()
-    expect(ceremony.problem()).toMatch(/no share of the key.*restore/)
+    expect(ceremony.isShareMissing()).toBe(true)
     expect(world.runtime.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
     await ceremony.stop()
     expect(keyStore.calls).toEqual([])

@@ -11,6 +11,7 @@ import { createConfirmationFinder } from '../../federation/releases/confirmation
 import { encodeHeader } from '../../src/bitcoin/header.ts'
 import { transactionId, transactionWeight } from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/chain/l1-section.ts'
+import type { MemberChange } from '../../src/chain/member-change.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
@@ -26,6 +27,7 @@ class Planning {
   readonly world: PegWorld
   readonly book: DepositBook
   readonly planner: L1SectionPlanner
+  memberChange: MemberChange | undefined
   announcement: KeyEpochAnnouncement | undefined
 
   constructor(world: PegWorld, book: DepositBook) {
@@ -37,6 +39,7 @@ class Planning {
       l1: world.l1.port,
       book,
       finder: createConfirmationFinder(world.l1.port),
+      memberChange: () => this.memberChange,
       announcement: () => this.announcement,
       clock: world.runtime.clock,
       log: world.runtime.log,

@@ -7,6 +7,7 @@ import { findBatch, settledVersion } from '../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
 import { mintWindow } from '../../src/chain/peg/deposits.ts'
 import { isFrozen } from '../../src/chain/peg/freeze.ts'
+import { activeKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
 import { findRelease } from '../../src/chain/peg/releases.ts'
 import { toHash32 } from '../../src/primitives/hashes.ts'
 import { sats } from '../../src/primitives/units.ts'
@@ -26,7 +27,7 @@ afterEach(async () => {
 
 async function withKey(): Promise<MemberFederation> {
   federation = await MemberFederation.start()
-  await federation.run(() => getPegBooks(federation.world.chain.state.view).keyEpochCount === 1)
+  await federation.run(() => activeKeyEpoch(federation.world.chain.state.view) !== undefined)
   return federation
 }
 

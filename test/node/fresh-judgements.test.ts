@@ -14,6 +14,7 @@ const question = {
   view: 0,
   proposer: 0,
   parentHash: hash,
+  endsEpoch: false,
 }
 const built = mintedWorld(50_000n).chain.build()
 if (!built.ok) throw new TypeError('not built')

@@ -152,13 +152,21 @@ describe('a certificate without its block', () => {
     expect(observer.height).toBe(3)
   })
 
-  it('that is forged is rejected', async () => {
+  it('that is forged is passed on by nobody, and believed by nobody', async () => {
     const { world, peer } = await follower()
     const { certificate } = decidedAt(world.seat(0), 2)
     const forged = { ...certificate, height: 99 }
     await peer.network.publish(
       'blocks',
       encodeMessage({ kind: 'decided', block: new Uint8Array(), certificate: forged }),
+    )
+    await world.time.pass(20)
+    // Later validators might have signed it: no fault, but nothing learned either.
+    expect(world.hub.rejections).toEqual([])
+    const next = { ...certificate, height: 3 }
+    await peer.network.publish(
+      'blocks',
+      encodeMessage({ kind: 'decided', block: new Uint8Array(), certificate: next }),
     )
     await world.time.pass(20)
     expect(world.hub.rejections).toEqual([{ by: 'observer', from: 'relay', topic: 'blocks' }])

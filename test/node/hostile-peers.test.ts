@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { encodeTransaction } from '../../src/bitcoin/transaction.ts'
 import { blockHash, encodeBlock } from '../../src/chain/block.ts'
+import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
 import { type Certificate, decodeCertificate } from '../../src/consensus/certificate.ts'
 import { helloDigest } from '../../src/consensus/hello.ts'
 import { leaderOfView, leaderPermutation } from '../../src/consensus/leader.ts'
@@ -85,7 +86,7 @@ describe('a hostile leader', () => {
       proposer: 3,
       timeMs: world.time.nowMs,
       feeRate: params.peg.feeRateFloor,
-      l1Section: { headers: [], keyEpochs: [], confirmations: [], deposits: [] },
+      l1Section: EMPTY_L1_SECTION,
       evidence: [],
       freezeVotes: [],
       transactions: [],
@@ -219,7 +220,8 @@ describe('gossip', () => {
     }
     await network.publish('blocks', encodeMessage(forged))
     await world.time.pass(10)
-    expect(world.hub.rejections.map(({ topic }) => topic)).toEqual(Array(4).fill('blocks'))
+    // Whoever agrees on that height is not known here.
+    expect(world.hub.rejections).toEqual([])
     expect(world.seats.every((seat) => seat.node.isSynced())).toBe(true)
   })
 

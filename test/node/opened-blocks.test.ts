@@ -35,8 +35,10 @@ describe('opened blocks', () => {
   })
 
   it('decode again what they have forgotten', () => {
-    const { hash, bytes, height, view, proposer, parentHash } = new OpenedBlocks().adopt(block)
-    const foreign = { hash, bytes, height, view, proposer, parentHash }
+    const { hash, bytes, height, view, proposer, parentHash, endsEpoch } = new OpenedBlocks().adopt(
+      block,
+    )
+    const foreign = { hash, bytes, height, view, proposer, parentHash, endsEpoch }
     expect(blockHash(new OpenedBlocks().contentOf(foreign))).toBe(hash)
   })
 })

@@ -8,7 +8,7 @@ import { testParams } from '../support/chain-world.ts'
 import { validatorIdentity } from '../support/node-world.ts'
 
 const params = testParams()
-const identity = validatorIdentity(1)
+const identity = { ...validatorIdentity(1), index: 1 }
 const context = { chainId: params.chainId, epoch: 0, validators: params.validators }
 const a: BlockHash = toBlockHash('aa'.repeat(32))
 const b: BlockHash = toBlockHash('bb'.repeat(32))

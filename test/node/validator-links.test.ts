@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { helloDigest } from '../../src/consensus/hello.ts'
 import { decodeMessage, type HelloMessage } from '../../src/consensus/messages.ts'
-import { createValidatorLinks } from '../../src/node/validator-links.ts'
+import { createValidatorLinks, type LinkContext } from '../../src/node/validator-links.ts'
 import { testParams } from '../support/chain-world.ts'
 import { NetworkHub } from '../support/memory-network.ts'
 import { validatorIdentity } from '../support/node-world.ts'
 import { VirtualWorldTime } from '../support/virtual-runtime.ts'
 
 const params = testParams()
-const context = { chainId: params.chainId, epoch: 0, validators: params.validators }
+const context = {
+  chainId: params.chainId,
+  validators: params.validators,
+  named: new Set(params.validators),
+}
 
 function hello(index: number, peerId: string, sequence: number): HelloMessage {
   const identity = validatorIdentity(index)
@@ -21,13 +25,59 @@ function linksOf(self?: number) {
   const hub = new NetworkHub(time)
   const network = hub.create('me')
   const identity = self === undefined ? undefined : validatorIdentity(self)
-  const links = createValidatorLinks(network, context, identity, time.runtime('me'))
+  const links = createValidatorLinks(network, () => context, identity, time.runtime('me'))
   const linked: number[] = []
   links.onLinked((index) => linked.push(index))
   return { time, hub, network, links, linked }
 }
 
 describe('validator links', () => {
+  it('belong to keys that the state names, and follow it when it names others', async () => {
+    const time = new VirtualWorldTime()
+    const hub = new NetworkHub(time)
+    const network = hub.create('me')
+    await network.start()
+    for (const name of ['old', 'new']) await hub.create(name).start()
+    const [founder, newcomer] = [validatorIdentity(3).publicKey, validatorIdentity(4).publicKey]
+    let now: LinkContext = context
+    const links = createValidatorLinks(network, () => now, validatorIdentity(0), time.runtime('me'))
+    expect(links.onHello('new', hello(4, 'new', 5))).toBe(true)
+    expect(links.onHello('old', hello(3, 'old', 5))).toBe(true)
+    expect(links.keyOf('new')).toBeUndefined()
+    // A pending set names it: a link, and no validator.
+    now = { ...context, named: new Set([...params.validators, newcomer]) }
+    links.refresh()
+    expect(links.peerOfKey(newcomer)).toBe('new')
+    expect([links.indexOf('new'), links.connected()]).toEqual([undefined, [3]])
+    // It takes over from number 3, who is named for its old key still.
+    now = { ...now, validators: [...params.validators.slice(0, 3), newcomer] }
+    links.refresh()
+    expect([links.indexOf('new'), links.peerOf(3)]).toEqual([3, 'new'])
+    expect(links.indexOf('old')).toBeUndefined()
+    expect(links.keyOf('old')).toBe(founder)
+    // Nothing is left of the old key.
+    now = { ...now, named: new Set(now.validators) }
+    links.refresh()
+    expect(links.keyOf('old')).toBeUndefined()
+    expect(links.connectedKeys()).toEqual([newcomer])
+  })
+
+  it('end with a forged HELLO that was kept until its key was named', async () => {
+    const time = new VirtualWorldTime()
+    const hub = new NetworkHub(time)
+    const network = hub.create('me')
+    await network.start()
+    await hub.create('liar').start()
+    let now: LinkContext = context
+    const links = createValidatorLinks(network, () => now, validatorIdentity(0), time.runtime('me'))
+    const forged = { ...hello(4, 'liar', 5), signature: new Uint8Array(64) }
+    expect(links.onHello('liar', forged)).toBe(true)
+    now = { ...context, named: new Set([...params.validators, forged.validatorKey]) }
+    links.refresh()
+    expect(links.connectedKeys()).toEqual([])
+    expect(hub.disconnections.map(({ peer }) => peer)).toEqual(['liar'])
+  })
+
   it('know who is who once a HELLO has proved it', () => {
     const { links, linked } = linksOf(0)
     expect(links.onHello('a', hello(1, 'a', 5))).toBe(true)
@@ -44,9 +94,8 @@ describe('validator links', () => {
     expect(links.onHello('b', good)).toBe(false)
     expect(links.onHello('a', { ...good, sequence: 6 })).toBe(false)
     expect(links.onHello('a', { ...good, signature: new Uint8Array(64) })).toBe(false)
-    expect(links.onHello('a', { ...good, validatorKey: validatorIdentity(9).publicKey })).toBe(
-      false,
-    )
+    // Whose key nobody names has not lied, and is nobody.
+    expect(links.onHello('a', { ...good, validatorKey: validatorIdentity(9).publicKey })).toBe(true)
     expect(links.connected()).toEqual([])
   })
 

@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { CERTIFICATE_MUTANTS } from '../support/mutants/certificate-mutants.ts'
+import { EPOCH_MUTANTS } from '../support/mutants/epoch-mutants.ts'
 import { HARMLESS_MUTANTS } from '../support/mutants/harmless-mutants.ts'
 import { LIVENESS_MUTANTS } from '../support/mutants/liveness-mutants.ts'
 import type { Mutant } from '../support/mutants/mutant.ts'
@@ -23,6 +24,7 @@ const HARMFUL_MUTANTS = [
   ...JUSTIFICATION_MUTANTS,
   ...CERTIFICATE_MUTANTS,
   ...LIVENESS_MUTANTS,
+  ...EPOCH_MUTANTS,
 ]
 
 const execute = promisify(execFile)

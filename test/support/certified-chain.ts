@@ -14,6 +14,7 @@ import type { KeyValueStore } from '../../src/runtime/runtime.ts'
 import { openChainDatabase } from '../../src/storage/chain-database.ts'
 import { openMemoryStore } from '../../src/storage/memory-store.ts'
 import { aUser, mintedWorld, secretOf, spend, TestChain } from './chain-world.ts'
+import type { Crew } from './member-changes.ts'
 
 export interface FinalBlock {
   readonly block: Block
@@ -22,25 +23,29 @@ export interface FinalBlock {
 
 const AUX = new Uint8Array(32)
 
-/** By three of four validators, unless others are named. */
+/** By three of four validators, unless others are named: indexes in the crew, the founders' unless told. */
 export function certify(
   params: ChainParams,
   block: Block,
-  change: Partial<Statement> & { readonly signers?: readonly number[] } = {},
+  change: Partial<Statement> & {
+    readonly signers?: readonly number[]
+    readonly crew?: Pick<Crew, 'epoch' | 'members'>
+  } = {},
 ): Uint8Array {
-  const { signers = [0, 1, 3], ...other } = change
+  const founders = { epoch: 0, members: [...params.validators.keys()] }
+  const { signers = [0, 1, 3], crew = founders, ...other } = change
   const { height, view } = block.extension
   const hash = blockHash(block)
   const statement: Statement = { type: 'finalize', height, view, blockHash: hash, ...other }
-  const digest = voteDigest({ chainId: params.chainId, epoch: 0 }, statement)
+  const digest = voteDigest({ chainId: params.chainId, epoch: crew.epoch }, statement)
   const votes = signers.map(
     (signer): Vote => ({
       ...statement,
       signer,
-      signature: signSchnorr(digest, secretOf(`validator ${signer}`), AUX),
+      signature: signSchnorr(digest, secretOf(`validator ${crew.members[signer] ?? -1}`), AUX),
     }),
   )
-  return encodeCertificate(assembleCertificate(votes, params.validators.length))
+  return encodeCertificate(assembleCertificate(votes, crew.members.length))
 }
 
 /** `count` blocks from block 1 on. From block 3 on each pays alice's one coin on, at a fee. */

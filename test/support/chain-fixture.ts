@@ -34,6 +34,7 @@ import {
 import { type Block, blockWeight, encodeBitcoinBlock } from '../../src/chain/block.ts'
 import { buildCoinbase } from '../../src/chain/coinbase.ts'
 import { EMPTY_L1_SECTION } from '../../src/chain/l1-section.ts'
+import type { MemberChange } from '../../src/chain/member-change.ts'
 import { BLOCK_BITS, BLOCK_VERSION } from '../../src/chain/params.ts'
 import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { assembleCertificate, encodeCertificate } from '../../src/consensus/certificate.ts'
@@ -103,6 +104,8 @@ export class ChainFixture {
   /** What `submitTransaction` answers; its txid unless told. */
   verdict: Result<Txid, Rejection> | undefined
   readonly submitted: Transaction[] = []
+  readonly memberChanges: MemberChange[] = []
+  readonly handovers: Uint8Array[] = []
   /** A real one, for packages and dry runs; it knows no coins unless `admission` gives them. */
   readonly pool = createMempool()
   admission: AdmissionContext = {
@@ -303,6 +306,7 @@ export class ChainFixture {
       tip: () => ({ height: this.tip.height, hash: this.tip.hash }),
       blockHashAt: (height) => this.blocks[height]?.hash,
       blockTimeAt: (height) => this.blocks[height]?.block.header.time,
+      handovers: () => this.handovers,
       findBlock: (hash) => this.blocks.find((one) => one.hash === hash),
       findTransaction: (txid) => this.#findTransaction(txid),
       findOutput: ({ txid, vout }) => this.#findTransaction(txid)?.transaction.outputs[vout],

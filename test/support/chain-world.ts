@@ -40,7 +40,7 @@ import {
 import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import { StateOverlay } from '../../src/chain/state.ts'
 import { tipAfter } from '../../src/chain/tip.ts'
-import type { Txid } from '../../src/primitives/hashes.ts'
+import type { Txid, XOnlyKey } from '../../src/primitives/hashes.ts'
 import { ok, type Rejection, type Result } from '../../src/primitives/result.ts'
 import { xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { sha256 } from '../../src/primitives/sha256.ts'
@@ -102,14 +102,33 @@ export function spend(
   }
 }
 
+/** Of the test validator with this number, in the genesis or not. */
+export function validatorKey(index: number): XOnlyKey {
+  return xOnlyPublicKey(secretOf(`validator ${index}`))
+}
+
+/** Who makes a key: the genesis validators unless told. `members` are the indexes of `secretOf`. */
+export interface KeyMakers {
+  readonly epoch: number
+  readonly threshold: number
+  readonly members: readonly number[]
+}
+
 /** A key epoch whose polynomial the test knows: real signatures without a ceremony. */
-export function aKeyEpoch(params: ChainParams): {
+export function aKeyEpoch(
+  params: ChainParams,
+  makers: KeyMakers = {
+    epoch: 0,
+    threshold: params.signingThreshold,
+    members: [...params.validators.keys()],
+  },
+): {
   announcement: KeyEpochAnnouncement
   groupSecret: Uint8Array
 } {
   const { Point } = secp256k1
-  const groupSecret = secretOf('group')
-  const threshold = params.signingThreshold
+  const { epoch, threshold } = makers
+  const groupSecret = secretOf(epoch === 0 ? 'group' : `group ${epoch}`)
   const coefficients = [
     groupSecret,
     ...Array.from({ length: threshold - 1 }, (_, i) => secretOf(`coefficient ${i}`)),
@@ -121,21 +140,21 @@ export function aKeyEpoch(params: ChainParams): {
   if (groupKey === undefined) throw new TypeError('no group key')
   const terms = {
     chainId: params.chainId,
-    epoch: 0,
+    epoch,
     attempt: 1,
     threshold,
-    members: params.validators,
+    members: makers.members.map(validatorKey),
   }
   const digest = keyCertificateDigest(terms, commitments)
   return {
     groupSecret,
     announcement: {
-      epoch: 0,
+      epoch,
       attempt: 1,
       threshold,
       groupKey,
       commitments,
-      memberSignatures: params.validators.map((_, i) =>
+      memberSignatures: makers.members.map((i) =>
         schnorr.sign(digest, secretOf(`validator ${i}`), AUX),
       ),
       testSignature: schnorr.sign(keyTestMessage(groupKey), groupSecret, AUX),
@@ -293,6 +312,8 @@ export class TestChain {
 }
 
 export interface MintedWorld {
+  /** Of the chain, from block 1 on. */
+  readonly blocks: readonly Block[]
   readonly chain: TestChain
   readonly l1: TestL1
   /** On L1. */
@@ -308,7 +329,7 @@ export function mintedWorld(value: bigint, params: ChainParams = testParams()): 
   const l1 = new TestL1()
   const { announcement } = aKeyEpoch(params)
   const recipient = aUser('alice').script
-  chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
+  const first = chain.extend({ l1Section: { ...EMPTY_L1_SECTION, keyEpochs: [announcement] } })
   const address = depositScriptOf(params, announcement, recipient)
   const deposit = anL1Payment('alice pays in', [{ value: sats(value), script: address }])
   l1.mine([deposit])
@@ -325,6 +346,7 @@ export function mintedWorld(value: bigint, params: ChainParams = testParams()): 
   if (mint === undefined) throw new TypeError('nothing minted')
   return {
     chain,
+    blocks: [first, block],
     l1,
     deposit,
     mint,

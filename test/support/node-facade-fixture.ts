@@ -116,7 +116,20 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
       fixture.freezeVotes.push(vote)
       return fixture.freezeVerdict ?? ok(undefined)
     },
-    federation: () => ({ threshold: 3, members: [], keyEpochs: [] }),
+    federation: () => ({
+      epoch: 0,
+      setHash: 'e0'.repeat(32),
+      nextEpoch: 1,
+      threshold: 3,
+      members: [],
+      pending: null,
+      waitingChange: null,
+      keyEpochs: [],
+    }),
+    submitMemberChange: async (change) => {
+      fixture.memberChanges.push(change)
+      return ok(undefined)
+    },
     evidence: async ({ before, limit }) =>
       fixture.evidence
         .filter(({ height, validator: signer }) => {
@@ -197,7 +210,7 @@ function statusView(fixture: ChainFixture): StatusView {
       self: index === 0,
       offences: index === 2 ? 1 : 0,
     })),
-    memberFaults: [{ member: 3, kind: 'bad-share', count: 2 }],
+    memberFaults: [{ member: 'ab'.repeat(32), kind: 'bad-share', count: 2 }],
     mempool: { count: fixture.mempool.length, bytes: 0 },
     l1: { network: 'regtest', state: 'ok', height: 130, chainHeight: 124, message: null },
     peg: {

@@ -7,7 +7,7 @@ import { type OutPoint, type Transaction, transactionId } from '../../src/bitcoi
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
+import { activeKeyEpoch, depositScriptOf } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { type Statement, type Vote, voteDigest } from '../../src/consensus/votes.ts'
 import { type Node, openNode } from '../../src/node/node.ts'
@@ -17,7 +17,8 @@ import type { BlockHash } from '../../src/primitives/hashes.ts'
 import { signSchnorr, xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
 import { sats } from '../../src/primitives/units.ts'
 import { MemoryDisk, openMemoryStore } from '../../src/storage/memory-store.ts'
-import { aKeyEpoch, anL1Payment, aUser, secretOf, spend, TestL1 } from './chain-world.ts'
+import { anL1Payment, aUser, secretOf, spend, TestL1 } from './chain-world.ts'
+import { type Crew, keyOfCrew } from './member-changes.ts'
 import { MemoryJournal } from './memory-journal.ts'
 import { NetworkHub } from './memory-network.ts'
 import { VirtualWorldTime } from './virtual-runtime.ts'
@@ -26,12 +27,13 @@ const AUX = new Uint8Array(32)
 const SYNC_MS = 1
 export const COIN_SATS = 1_000_000n
 const COINS = 40
+/** The blocks up to this height are searched for alice's coins. */
+const MINTED_BY = 6
 const alice = aUser('alice')
 
 export function validatorIdentity(index: number): ValidatorIdentity {
   const secret = secretOf(`validator ${index}`)
   return {
-    index,
     publicKey: xOnlyPublicKey(secret),
     sign: (digest) => signSchnorr(digest, secret, AUX),
   }
@@ -122,6 +124,11 @@ export class NodeWorld {
     return seat
   }
 
+  /** A node with a validator key that is not in the genesis. */
+  newcomer(index: number): Seat {
+    return new Seat(this, `validator-${index}`, validatorIdentity(index))
+  }
+
   /** A second node with a validator's key. */
   twin(index: number): Seat {
     return new Seat(this, `twin-${index}`, validatorIdentity(index))
@@ -169,11 +176,19 @@ export class NodeWorld {
     const vout = this.#nextCoin
     if (vout >= COINS) throw new TypeError('no coins left')
     this.#nextCoin += 1
-    const mint = this.seats
-      .flatMap((seat) => (seat.height >= 2 ? [seat.node.chain.database] : []))
-      .map((database) => database.findBlock(present(database.blockHashAt(2))))
-      .at(0)?.block.transactions[1]
-    return { txid: transactionId(present(mint)), vout }
+    return { txid: transactionId(this.#mint()), vout }
+  }
+
+  #mint(): Transaction {
+    for (const seat of this.seats) {
+      for (let height = 1; height <= Math.min(seat.height, MINTED_BY); height++) {
+        const { database } = seat.node.chain
+        const block = database.findBlock(present(database.blockHashAt(height)))?.block
+        const mint = block?.l1Section.deposits.length === 0 ? undefined : block?.transactions[1]
+        if (mint !== undefined) return mint
+      }
+    }
+    throw new TypeError('nothing is minted yet')
   }
 
   /** A payment of one of alice's coins. */
@@ -213,25 +228,8 @@ export class NodeWorld {
   }
 }
 
-/** Announces the group key in block 1 and mints alice's coins in block 2; then it has no more to say. */
-export function fundingPeg(params: ChainParams): PegSide {
-  const { announcement } = aKeyEpoch(params)
-  const l1 = new TestL1()
-  const script = depositScriptOf(params, announcement, alice.script)
-  const outputs = Array.from({ length: COINS }, () => ({ value: sats(COIN_SATS), script }))
-  const deposit = anL1Payment('funding', outputs)
-  l1.mine([deposit])
-  const section = (view: StateView): L1Section => {
-    const books = getPegBooks(view)
-    if (books.keyEpochCount === 0) return { ...EMPTY_L1_SECTION, keyEpochs: [announcement] }
-    if (books.l1Height > 0) return EMPTY_L1_SECTION
-    const claims = outputs.map((_, vout) => ({ vout, keyEpoch: 0, recipient: alice.script }))
-    return {
-      ...EMPTY_L1_SECTION,
-      headers: l1.headersFrom(1),
-      deposits: [{ ...l1.prove(transactionId(deposit)), claims }],
-    }
-  }
+/** What the members say on each state, for the tests that change who they are. */
+export function scriptedPeg(params: ChainParams, section: (view: StateView) => L1Section): PegSide {
   return {
     propose: async (state) => ({
       l1Section: section(state.view),
@@ -242,6 +240,46 @@ export function fundingPeg(params: ChainParams): PegSide {
     onChange: () => undefined,
     onCommitted: () => undefined,
   }
+}
+
+/** Mints alice's coins, once there is a key. */
+export function mintedBy(params: ChainParams, crew: Crew): (view: StateView) => L1Section {
+  const l1 = new TestL1()
+  const announcement = keyOfCrew(params, crew)
+  const script = depositScriptOf(params, announcement, alice.script)
+  const outputs = Array.from({ length: COINS }, () => ({ value: sats(COIN_SATS), script }))
+  const deposit = anL1Payment('funding', outputs)
+  l1.mine([deposit])
+  return (view) => {
+    if (activeKeyEpoch(view)?.epoch !== crew.epoch) return EMPTY_L1_SECTION
+    if (getPegBooks(view).l1Height > 0) return EMPTY_L1_SECTION
+    const claims = outputs.map((_, vout) => ({
+      vout,
+      keyEpoch: crew.epoch,
+      recipient: alice.script,
+    }))
+    return {
+      ...EMPTY_L1_SECTION,
+      headers: l1.headersFrom(1),
+      deposits: [{ ...l1.prove(transactionId(deposit)), claims }],
+    }
+  }
+}
+
+/** Announces the group key in block 1 and mints alice's coins in block 2; then it has no more to say. */
+export function fundingPeg(params: ChainParams): PegSide {
+  const founders: Crew = {
+    epoch: 0,
+    threshold: params.signingThreshold,
+    members: [...params.validators.keys()],
+  }
+  const announcement = keyOfCrew(params, founders)
+  const mint = mintedBy(params, founders)
+  return scriptedPeg(params, (view) =>
+    activeKeyEpoch(view) === undefined
+      ? { ...EMPTY_L1_SECTION, keyEpochs: [announcement] }
+      : mint(view),
+  )
 }
 
 function present<T>(value: T | undefined): T {

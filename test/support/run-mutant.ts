@@ -19,6 +19,8 @@ export interface MutantRun {
   /** Default: any. */
   readonly adversaries?: readonly AdversaryKind[]
   readonly seeds: number
+  /** In a world whose validators change. */
+  readonly changes?: boolean
 }
 
 const mutant = JSON.parse(argv[2] ?? '') as MutantRun
@@ -48,9 +50,10 @@ if (applied.size !== mutant.edits.length) {
 }
 
 function firstBreak(): string {
-  const { seeds, adversaries } = mutant
+  const { seeds, adversaries, changes } = mutant
   for (let seed = 1; seed <= seeds; seed++) {
-    const options = optionsOfSeed(seed, mutant)
+    const usual = optionsOfSeed(seed, mutant)
+    const options = changes === true ? { ...usual, changes } : usual
     try {
       simulateConsensus(adversaries === undefined ? options : { ...options, adversaries })
     } catch (error) {

@@ -7,6 +7,7 @@ import { type Packet, PacketNetwork } from '../../src/simulator/packet-network.t
 import { createSeededRandom } from '../../src/simulator/seeded-random.ts'
 import { SimulatedClock } from '../../src/simulator/simulated-clock.ts'
 import { SimulatedNode } from '../../src/simulator/simulated-node.ts'
+import { constantValidators } from '../../src/simulator/validator-schedule.ts'
 import { VirtualTime } from '../../src/simulator/virtual-time.ts'
 
 export class SimulatedWorld {
@@ -24,7 +25,7 @@ export class SimulatedWorld {
   constructor(validators: number, options: { readonly relays?: boolean } = {}) {
     this.context = fakeContext(validators)
     this.checkers = new Checkers({
-      context: this.context,
+      schedule: constantValidators(this.context),
       byzantine: new Set(),
       growths: 0,
       nowMs: () => this.time.nowMs,
@@ -32,7 +33,7 @@ export class SimulatedWorld {
     this.network = new PacketNetwork(LATENCY_PROFILES.lan, this, (packet) => {
       if (this.loses(packet)) return
       this.time.after(this.delays(packet), () =>
-        this.nodes[packet.to]?.receive(packet, packet.from),
+        this.nodes[packet.to]?.receive(packet, this.node(packet.from)),
       )
     })
     this.nodes = Array.from({ length: validators }, (_, index) => {
@@ -40,7 +41,7 @@ export class SimulatedWorld {
       return new SimulatedNode(index, index, clock, {
         time: this.time,
         random: this.random,
-        context: this.context,
+        schedule: constantValidators(this.context),
         observer: this.checkers.observer,
         timings: LATENCY_PROFILES.lan.timings,
         minBlockIntervalMs: 0,

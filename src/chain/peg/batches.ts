@@ -56,12 +56,15 @@ export type BatchStatus =
 
 export interface Batch {
   readonly id: number
-  /** Payments pay releases; upkeep moves the federation's own coins and pays nobody. */
-  readonly kind: 'payment' | 'upkeep'
+  /**
+   * Payments pay releases; upkeep moves the federation's own coins and pays nobody. A probe gives a new
+   * key a small coin, and a proof spends it.
+   */
+  readonly kind: BatchKind
   readonly status: BatchStatus
   /** Of every coin that it spends: one set of members signs. */
   readonly keyEpoch: number
-  /** Whose address the change pays. */
+  /** Whose address the change pays; of a probe, the first output: the rest returns to `keyEpoch`. */
   readonly changeKeyEpoch: number
   readonly releaseIds: readonly number[]
   /** Oldest first, 1 … `MAX_BATCH_VERSIONS`; the last is the one that members sign. */
@@ -74,7 +77,8 @@ export const MAX_BATCH_VERSIONS = 16
 
 const TRANSACTION_BYTES_MAX = 400_000
 const RELEASES_MAX = 10_000
-const KINDS = ['payment', 'upkeep'] as const
+const KINDS = ['payment', 'upkeep', 'probe', 'proof'] as const
+export type BatchKind = (typeof KINDS)[number]
 
 export function putBatch(overlay: StateOverlay, batch: Batch): void {
   overlay.put(numberStateKey(NAMESPACE.batch, batch.id), encodeBatch(batch))
@@ -174,16 +178,21 @@ export function settledVersion(batch: Batch): BatchVersion {
 
 export interface ChangeOutput {
   readonly vout: number
+  /** Whose address it pays. */
+  readonly keyEpoch: number
   readonly output: TxOutput
 }
 
 /** Outputs after those of the releases: all of them return to the federation. */
 export function changeOutputs(
-  batch: Pick<Batch, 'releaseIds'>,
+  batch: Pick<Batch, 'kind' | 'keyEpoch' | 'changeKeyEpoch' | 'releaseIds'>,
   { transaction }: BatchVersion,
 ): readonly ChangeOutput[] {
   const first = batch.releaseIds.length
-  return transaction.outputs.slice(first).map((output, index) => ({ vout: first + index, output }))
+  return transaction.outputs.slice(first).map((output, index) => {
+    const keyEpoch = batch.kind === 'probe' && index > 0 ? batch.keyEpoch : batch.changeKeyEpoch
+    return { vout: first + index, keyEpoch, output }
+  })
 }
 
 export interface FoundVersion {

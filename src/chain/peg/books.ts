@@ -19,8 +19,6 @@ export interface PegBooks {
   readonly l1Hash: BlockHash
   readonly nextReleaseId: number
   readonly nextBatchId: number
-  /** Number of key epochs announced so far; the last one receives deposits and change. */
-  readonly keyEpochCount: number
   readonly feeRates: ReleaseFeeRates
 }
 
@@ -48,7 +46,6 @@ export function getPegBooks(view: StateView): PegBooks {
     l1Hash: readBlockHash(reader),
     nextReleaseId: reader.u32(),
     nextBatchId: reader.u32(),
-    keyEpochCount: reader.u32(),
     feeRates: { current: reader.u32(), previous: reader.u32() },
   }))
 }
@@ -58,7 +55,7 @@ export function putPegBooks(overlay: StateOverlay, books: PegBooks): void {
     writeTotals(writer, books.totals)
     writer.u32(books.l1Height)
     writeReversed(writer, books.l1Hash)
-    writer.u32(books.nextReleaseId).u32(books.nextBatchId).u32(books.keyEpochCount)
+    writer.u32(books.nextReleaseId).u32(books.nextBatchId)
     writer.u32(books.feeRates.current).u32(books.feeRates.previous)
   })
   overlay.put(KEY, bytes)

@@ -96,14 +96,14 @@ function addChange(
 ): bigint {
   const txid = transactionId(settled.transaction)
   let total = 0n
-  for (const { vout, output } of changeOutputs(batch, settled)) {
+  for (const { vout, keyEpoch, output } of changeOutputs(batch, settled)) {
     const outPoint = { txid, vout }
     total += output.value
     putReserve(overlay, {
       outPoint,
       value: output.value,
       script: output.script,
-      keyEpoch: batch.changeKeyEpoch,
+      keyEpoch,
       recipient: CHANGE_RECIPIENT,
       l1Height,
       batchId: undefined,

@@ -24,7 +24,7 @@ import { type ChainParams, L1_COINBASE_MATURITY, MAX_DEPOSITS_PER_BLOCK } from '
 import { NAMESPACE, outPointStateKey, type StateOverlay, type StateView } from '../state.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import type { RecoveryPolicy } from './deposit-address.ts'
-import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
+import { depositScriptOf, findDepositEpoch } from './key-epochs.ts'
 import { checkL1Proof } from './l1-proof.ts'
 import { findReserve, putFederationScript, putReserve } from './reserves.ts'
 
@@ -144,7 +144,7 @@ function checkClaim(
   } else if (!isRecipient(claim.recipient)) {
     return reject('deposit-recipient')
   }
-  const keyEpoch = findKeyEpoch(view, claim.keyEpoch)
+  const keyEpoch = findDepositEpoch(view, claim.keyEpoch)
   if (keyEpoch === undefined) return reject('deposit-key-epoch')
   const { position } = proof.merkle
   const { l1Height } = getPegBooks(view)

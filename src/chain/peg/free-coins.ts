@@ -2,11 +2,13 @@
 
 import type { StateView } from '../state.ts'
 import { BATCH_INPUTS_MAX } from './batch-transaction.ts'
+import { findDepositEpoch } from './key-epochs.ts'
 import { type ReserveCoin, reserveCoins } from './reserves.ts'
 
 export class FreeCoins {
   readonly #byEpoch = new Map<number, readonly ReserveCoin[]>()
   readonly #sorted = new Set<number>()
+  readonly #proved: number[] = []
 
   constructor(view: StateView) {
     const lists = new Map<number, ReserveCoin[]>()
@@ -16,12 +18,19 @@ export class FreeCoins {
       if (list === undefined) lists.set(coin.keyEpoch, [coin])
       else list.push(coin)
     }
-    for (const [epoch, list] of lists) this.#byEpoch.set(epoch, list)
+    for (const [epoch, list] of lists) {
+      this.#byEpoch.set(epoch, list)
+      if (findDepositEpoch(view, epoch) !== undefined) this.#proved.push(epoch)
+    }
+    this.#proved.sort((a, b) => a - b)
   }
 
-  /** Key epochs that have free coins, oldest first. */
+  /**
+   * Key epochs that have free coins, oldest first. A key that has not proved itself is none of them: its
+   * coin is for the proof.
+   */
   epochs(): readonly number[] {
-    return [...this.#byEpoch.keys()].toSorted((a, b) => a - b)
+    return this.#proved.filter((epoch) => this.#byEpoch.has(epoch))
   }
 
   count(epoch: number): number {

@@ -17,7 +17,7 @@ import { hashToBytes, type XOnlyKey } from '../../primitives/hashes.ts'
 import { ok, type Rejection, type Result, reject } from '../../primitives/result.ts'
 import type { ChainParams } from '../params.ts'
 import { NAMESPACE, type StateKey, type StateOverlay, type StateView } from '../state.ts'
-import { validatorSetOf } from '../validators.ts'
+import { currentValidators } from '../validators.ts'
 import { getPegBooks } from './books.ts'
 import {
   type FreezeVote,
@@ -77,12 +77,8 @@ export function isFrozen(view: StateView): boolean {
 }
 
 /** May a block on this state carry the vote? Says nothing about its signature. */
-export function isNewFreezeVote(
-  view: StateView,
-  params: ChainParams,
-  { validator, serial }: FreezeVote,
-): boolean {
-  if (!validatorSetOf(params).keys.includes(validator)) return false
+export function isNewFreezeVote(view: StateView, { validator, serial }: FreezeVote): boolean {
+  if (!currentValidators(view).keys.includes(validator)) return false
   const standing = findFreezeVote(view, validator)
   return standing === undefined || serial > standing.serial
 }
@@ -99,7 +95,7 @@ export function connectFreezeVotes(
     // Ascending and one of each, so that a set of votes has one encoding.
     if (before !== undefined && before >= vote.validator) return reject('bad-freeze-vote-order')
     before = vote.validator
-    if (!isNewFreezeVote(overlay, params, vote)) return reject('bad-freeze-vote-known')
+    if (!isNewFreezeVote(overlay, vote)) return reject('bad-freeze-vote-known')
   }
   if (!votes.every((vote) => verifyFreezeVote(params.chainId, vote))) {
     return reject('bad-freeze-vote')
@@ -108,17 +104,16 @@ export function connectFreezeVotes(
     const bytes = encodeWith((writer) => writeFreezeVote(writer.u32(context.height), vote))
     overlay.put(freezeVoteKey(vote.validator), bytes)
   }
-  settle(overlay, params, context)
+  settle(overlay, context)
   return ok(undefined)
 }
 
 /** What the standing votes lead to from now on. */
 function isDecided(
   view: StateView,
-  params: ChainParams,
   wishOf: (validator: XOnlyKey) => FreezeWish | undefined,
 ): 'freeze' | 'thaw' | undefined {
-  const { keys } = validatorSetOf(params)
+  const { keys } = currentValidators(view)
   const quorum = quorumSize(keys.length)
   const wished = !isFrozen(view)
   const count = keys.filter((key) => wishOf(key)?.freeze === wished).length
@@ -127,19 +122,15 @@ function isDecided(
 }
 
 /** Would a block with these votes, each of them new, freeze the peg or end its freeze? */
-export function decidesFreeze(
-  view: StateView,
-  params: ChainParams,
-  votes: readonly FreezeVote[],
-): boolean {
+export function decidesFreeze(view: StateView, votes: readonly FreezeVote[]): boolean {
   if (votes.length === 0) return false
   const fresh = new Map(votes.map((vote) => [vote.validator, vote]))
   const wishOf = (key: XOnlyKey) => fresh.get(key) ?? findFreezeVote(view, key)
-  return isDecided(view, params, wishOf) !== undefined
+  return isDecided(view, wishOf) !== undefined
 }
 
-function settle(overlay: StateOverlay, params: ChainParams, context: FreezeContext): void {
-  const decided = isDecided(overlay, params, (key) => findFreezeVote(overlay, key))
+function settle(overlay: StateOverlay, context: FreezeContext): void {
+  const decided = isDecided(overlay, (key) => findFreezeVote(overlay, key))
   if (decided === 'thaw') overlay.delete(NAMESPACE.freeze)
   if (decided !== 'freeze') return
   const { l1Height } = getPegBooks(overlay)

@@ -73,7 +73,8 @@ function chooseFrom(
   coins: FreeCoins,
   terms: PaymentTerms,
 ): Found | undefined {
-  for (const keyEpoch of coins.epochs()) {
+  // Newest first: a batch of an old key that has lost too many members would be stuck with its releases.
+  for (const keyEpoch of coins.epochs().toReversed()) {
     const choice = choosePayments(queue, coins.of(keyEpoch), params.peg.batchReleasesMax, terms)
     if (choice !== undefined) return { keyEpoch, choice }
   }

@@ -46,6 +46,7 @@ export function planReplacement(
   batch: Batch,
   coins: () => FreeCoins,
 ): Replacement | undefined {
+  if (batch.kind === 'probe' || batch.kind === 'proof') return undefined
   const { l1Height, totals } = getPegBooks(view)
   const current = currentVersion(batch)
   if (l1Height - current.l1Height < params.peg.bumpAfterL1Blocks) return undefined

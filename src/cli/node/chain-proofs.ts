@@ -4,12 +4,13 @@
  */
 
 import type { NodeFacade, ProofOfBlock } from '../../api/ports.ts'
-import { buildCoinProof, buildSupplyProof } from '../../chain/build-proof.ts'
+import { buildCoinProof, buildSupplyProof, type ProvenBlock } from '../../chain/build-proof.ts'
 import {
   buildReservesPiece,
   type PreparedReservesProof,
   prepareReservesProof,
 } from '../../chain/build-reserves-proof.ts'
+import { endsEpoch } from '../../chain/handover.ts'
 import type { L1TransactionProof } from '../../chain/l1-section.ts'
 import { countReserves } from '../../chain/peg/reserves.ts'
 import { RESERVES_PROOF_COINS_MAX } from '../../chain/reserves-proof.ts'
@@ -31,7 +32,7 @@ export function createChainProofs(
 ): Pick<NodeFacade, 'supplyProof' | 'coinProof' | 'reservesProof'> {
   /** Runs `build` while memory and disk stand at one block; it must not wait for anything. */
   async function atTip<T>(
-    build: (stored: StoredBlock) => T,
+    build: (proven: ProvenBlock) => T,
   ): Promise<Result<Omit<ProofOfBlock, 'proof'> & { readonly proof: T }, Rejection>> {
     for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
       await chain.settled()
@@ -39,21 +40,24 @@ export function createChainProofs(
       const stored = chain.database.findBlock(hash)
       if (stored === undefined || chain.database.tip()?.hash !== hash) continue
       if (stored.height === 0) break
-      return ok({ height: stored.height, blockHash: hash, proof: build(stored) })
+      return ok({ height: stored.height, blockHash: hash, proof: build(provenBlock(stored)) })
     }
     return reject('proof-unavailable', 'premature', 'no certified block is on the disk yet')
+  }
+
+  /** The tip's own handover, if it is one, is about the next height. */
+  function provenBlock({ block, certificate }: StoredBlock): ProvenBlock {
+    const all = chain.database.handovers.all()
+    const handovers = endsEpoch(block) ? all.slice(0, -1) : all
+    return { block, certificate: decodeCertificate(certificate), handovers }
   }
 
   /** What readers who come close together share. */
   let last: LastReservesProof | undefined
 
   return {
-    supplyProof: () =>
-      atTip(({ block, certificate }) => buildSupplyProof(block, decodeCertificate(certificate))),
-    coinProof: (outPoint) =>
-      atTip(({ block, certificate }) =>
-        buildCoinProof(block, decodeCertificate(certificate), chain.state(), outPoint),
-      ),
+    supplyProof: () => atTip(buildSupplyProof),
+    coinProof: (outPoint) => atTip((proven) => buildCoinProof(proven, chain.state(), outPoint)),
     async reservesProof() {
       if (countReserves(chain.state().view) > RESERVES_PROOF_COINS_MAX) {
         return reject('proof-unavailable', 'premature', 'the reserves are in too many coins')
@@ -61,9 +65,7 @@ export function createChainProofs(
       const { timeMs } = chain.state().tip
       if (last === undefined || timeMs - last.timeMs >= last.coins * REUSE_MS_PER_COIN) {
         const coins = countReserves(chain.state().view)
-        const prepared = await atTip(({ block, certificate }) =>
-          prepareReservesProof(block, decodeCertificate(certificate), chain.state()),
-        )
+        const prepared = await atTip((proven) => prepareReservesProof(proven, chain.state()))
         if (!prepared.ok) return prepared
         last = { timeMs, coins, prepared: prepared.value }
       }

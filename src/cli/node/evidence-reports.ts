@@ -3,6 +3,7 @@
 import type { NodeFacade } from '../../api/ports.ts'
 import type { EvidenceView } from '../../api/schemas.ts'
 import { compareOffences, offenceOf, offenceStateKey } from '../../chain/evidence.ts'
+import { validatorSetAt } from '../../chain/validators.ts'
 import { type Evidence, findContradiction } from '../../consensus/evidence.ts'
 import { type Vote, writeVote } from '../../consensus/votes.ts'
 import type { Node } from '../../node/node.ts'
@@ -17,10 +18,11 @@ interface EvidenceReports extends Pick<NodeFacade, 'evidence'> {
 }
 
 export function createEvidenceReports(node: Pick<Node, 'chain' | 'evidence'>): EvidenceReports {
-  const { database, params } = node.chain
+  const { database } = node.chain
   const viewOf = (evidence: Evidence, carriedBy: number | undefined): EvidenceView => {
     const { first, second } = evidence
-    const publicKey = present(params.validators[first.signer], 'validator of evidence')
+    const { keys } = validatorSetAt(node.chain.state().view, first.height)
+    const publicKey = present(keys[first.signer], 'validator of evidence')
     return {
       validator: first.signer,
       publicKey,

@@ -5,7 +5,7 @@ import type { NodeFacade } from '../../api/ports.ts'
 import { findFreeze, findFreezeVote } from '../../chain/peg/freeze.ts'
 import { outflowWindow, savedFor } from '../../chain/peg/outflow.ts'
 import { queuedReleases, type Release } from '../../chain/peg/releases.ts'
-import { validatorSetOf } from '../../chain/validators.ts'
+import { currentValidators } from '../../chain/validators.ts'
 import { quorumSize } from '../../consensus/quorum.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
@@ -60,7 +60,7 @@ export function createLimitReports(node: LimitNode): Pick<NodeFacade, 'peg' | 's
 
 function freezeView({ chain, freezeVotes }: LimitNode): PegView['freeze'] {
   const { view } = chain.state()
-  const { keys } = validatorSetOf(chain.params)
+  const { keys } = currentValidators(chain.state().view)
   const since = findFreeze(view) ?? null
   return {
     frozen: since !== null,

@@ -1,4 +1,4 @@
-/** The member's network out of the node's: direct streams to the validators behind the links. */
+/** The member's network out of the node's: direct streams to the keys behind the links. */
 
 import type { MemberNetwork } from '../../../federation/member-network.ts'
 import type { ValidatorLinks } from '../../node/validator-links.ts'
@@ -6,23 +6,17 @@ import type { Network } from '../../runtime/runtime.ts'
 
 export function connectedMembers(
   network: Network,
-  links: ValidatorLinks,
-  memberCount: number,
+  links: Pick<ValidatorLinks, 'peerOfKey' | 'keyOf'>,
 ): MemberNetwork {
-  const send = (member: number, frame: Uint8Array): void => {
-    const peer = links.peerOf(member)
-    if (peer !== undefined) network.send(peer, 'federation', frame)
-  }
   return {
-    send,
-    broadcast(frame) {
-      for (let member = 0; member < memberCount; member++) send(member, frame)
+    send(to, frame) {
+      const peer = links.peerOfKey(to)
+      if (peer !== undefined) network.send(peer, 'federation', frame)
     },
-    // Only validators have anything to say here; what they say is signed besides.
+    // Only members have anything to say here; what they say is signed besides.
     onFrame: (handler) =>
       network.onFrame('federation', (from, frame) => {
-        if (links.indexOf(from) !== undefined) handler(frame)
+        if (links.keyOf(from) !== undefined) handler(frame)
       }),
-    connected: () => links.connected(),
   }
 }

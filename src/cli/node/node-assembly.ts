@@ -5,11 +5,12 @@
  */
 
 import { join } from 'node:path'
-import { createKeyCeremony } from '../../../federation/key-ceremony.ts'
+import { createKeyCeremonies } from '../../../federation/key-ceremonies.ts'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { type Member, openMember } from '../../../federation/member.ts'
 import { createMemberFaults } from '../../../federation/member-faults.ts'
+import { type MembershipPool, openMembershipPool } from '../../../federation/membership-pool.ts'
 import { openKeyStore } from '../../../federation/signing/key-store.ts'
 import { createSigningThread } from '../../../federation/signing/signing-thread.ts'
 import { chainParams } from '../../../genesis/network.ts'
@@ -33,6 +34,7 @@ import { openChainDatabase } from '../../storage/chain-database.ts'
 import { openDataDirectory } from '../../storage/data-directory.ts'
 import { openLevelStore } from '../../storage/level-store.ts'
 import { PROGRAM_VERSION } from '../program-version.ts'
+import { createChangeRecord } from './change-record.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { connectedMembers } from './member-links.ts'
 import { createChainQueries, createNodeFacade } from './node-facade.ts'
@@ -68,9 +70,9 @@ export async function startNode(
   const { secp256k1, sha256, hint } = installNativeBackends()
   const runtime = createSystemRuntime({ logLevel: overrides.logLevel ?? home.config.log_level })
   const params = chainParams(home.genesis)
-  const identity = identityOf(home, params, runtime)
+  const identity = identityOf(home, runtime)
   runtime.log.info(
-    { chainId: params.chainId, validator: identity?.index, secp256k1, sha256 },
+    { chainId: params.chainId, validator: identity?.publicKey, secp256k1, sha256 },
     'starting',
   )
   if (hint !== undefined) runtime.log.info({ hint }, 'this node could be faster')
@@ -108,26 +110,20 @@ async function assemble(
   )
   open.add(() => network.stop())
   for (const peer of home.config.p2p.peers) network.keepConnected(peer)
-  const { node, member } = await openParts(assembly, network)
+  const { node, member, membership } = await openParts(assembly, network)
   await node.start()
+  membership.start()
   await member?.start()
-  const apiPort = await startApi(assembly, overrides, node, member)
+  const apiPort = await startApi(assembly, overrides, { node, member, membership })
   runtime.log.info({ addresses: network.addresses(), api: apiPort }, 'started')
   return { node, apiPort }
 }
 
-function identityOf(
-  home: NodeHome,
-  params: ChainParams,
-  runtime: Runtime,
-): ValidatorIdentity | undefined {
+function identityOf(home: NodeHome, runtime: Runtime): ValidatorIdentity | undefined {
   const secret = home.validatorSecret
   if (secret === undefined) return undefined
   const publicKey = xOnlyPublicKey(secret)
-  const index = params.validators.indexOf(publicKey)
-  if (index === -1) throw new HomeError(`the validator key of ${home.path} is not in its genesis`)
   return {
-    index,
     publicKey,
     sign: (digest) => signSchnorr(digest, secret, runtime.random.bytes(32)),
   }
@@ -136,6 +132,7 @@ function identityOf(
 interface OpenedParts {
   readonly node: Node
   readonly member: Member | undefined
+  readonly membership: MembershipPool
 }
 
 async function openParts(assembly: Assembly, network: Network): Promise<OpenedParts> {
@@ -145,10 +142,13 @@ async function openParts(assembly: Assembly, network: Network): Promise<OpenedPa
   const journal = await openJournal(assembly, store)
   open.add(() => journal.close())
   let member: Member | undefined
+  let membership: MembershipPool | undefined
   let node: Node | undefined
   const createPegSide = async (context: PegContext): Promise<PegSide> => {
+    membership = await openMembershipOf(assembly, network, context)
     if (identity !== undefined && home.config.l1 !== undefined) {
-      member = await openMemberOf(assembly, identity, network, context, () => node)
+      const beside = { ...context, membership, node: () => node }
+      member = await openMemberOf(assembly, identity, network, beside)
       return member
     }
     if (identity !== undefined) {
@@ -181,7 +181,7 @@ async function openParts(assembly: Assembly, network: Network): Promise<OpenedPa
   open.add(() => opened.stop())
   const ofNode = member
   if (ofNode !== undefined) open.add(() => ofNode.stop())
-  return { node, member }
+  return { node, member, membership: present(membership, 'membership pool') }
 }
 
 /**
@@ -205,12 +205,32 @@ async function openJournal(
   return openAppendLog(path)
 }
 
+async function openMembershipOf(
+  { home, params, runtime, open }: Assembly,
+  network: Network,
+  { chain }: PegContext,
+): Promise<MembershipPool> {
+  const membership = await openMembershipPool({
+    params,
+    view: () => chain.state().view,
+    network,
+    record: createChangeRecord(homePaths(home.path).memberChange),
+    runtime,
+  })
+  open.add(() => membership.stop())
+  return membership
+}
+
+interface MemberContext extends PegContext {
+  readonly membership: MembershipPool
+  readonly node: () => Node | undefined
+}
+
 async function openMemberOf(
   { home, params, runtime, open }: Assembly,
   identity: ValidatorIdentity,
   network: Network,
-  { chain, links, freezeVotes }: PegContext,
-  node: () => Node | undefined,
+  { chain, links, membership, freezeVotes, node }: MemberContext,
 ): Promise<Member> {
   const paths = homePaths(home.path)
   const l1 = openL1(home, params, runtime)
@@ -225,15 +245,15 @@ async function openMemberOf(
   open.add(() => store.close())
   const signingJournal = await openAppendLog(join(paths.journal, 'signing.log'))
   open.add(() => signingJournal.close())
-  const members = connectedMembers(network, links, params.validators.length)
+  const members = connectedMembers(network, links)
   const sign = (digest: Uint8Array): Uint8Array => identity.sign(digest)
   const log = runtime.log.child({ part: 'member' })
   const faults = createMemberFaults(runtime.clock, log)
   const signingWork = createSigningThread({ clock: runtime.clock, log })
   open.add(() => signingWork.close())
-  const ceremony = createKeyCeremony({
+  const keys = createKeyCeremonies({
     params,
-    self: identity.index,
+    publicKey: identity.publicKey,
     sign,
     network: members,
     runtime,
@@ -256,7 +276,8 @@ async function openMemberOf(
     isHalted: () => node()?.haltReason() !== undefined,
     wantsFreeze: () => freezeVotes.newest(identity.publicKey)?.freeze === true,
     sign,
-    ceremony,
+    keys,
+    membership,
     keyStore,
     signingWork,
     faults,
@@ -282,8 +303,7 @@ function openL1(home: NodeHome, params: ChainParams, runtime: Runtime): BitcoinL
 async function startApi(
   { home, identity, runtime, open }: Assembly,
   overrides: StartOverrides,
-  node: Node,
-  member: Member | undefined,
+  { node, member, membership }: OpenedParts,
 ): Promise<number | undefined> {
   const { api } = home.config
   if (!api.enabled) return undefined
@@ -295,7 +315,8 @@ async function startApi(
         node,
         member,
         genesis: home.genesis,
-        selfIndex: identity?.index,
+        membership,
+        publicKey: identity?.publicKey,
         version: PROGRAM_VERSION,
       }),
       log: runtime.log.child({ part: 'api' }),

@@ -4,18 +4,22 @@
  */
 
 import type { Member } from '../../../federation/member.ts'
+import type { MembershipPool } from '../../../federation/membership-pool.ts'
 import type { Genesis } from '../../../genesis/network.ts'
 import type { ChainQueries, NodeFacade, NodeFacadeEvent } from '../../api/ports.ts'
-import type { FederationView, StatusView } from '../../api/schemas.ts'
+import type { StatusView } from '../../api/schemas.ts'
 import { type AddressNetwork, L1_ADDRESS_NETWORKS } from '../../bitcoin/address.ts'
 import { getPegBooks, isSolvent } from '../../chain/peg/books.ts'
 import { isFrozen } from '../../chain/peg/freeze.ts'
-import { activeKeyEpoch, findKeyEpoch } from '../../chain/peg/key-epochs.ts'
+import { activeKeyEpoch } from '../../chain/peg/key-epochs.ts'
+import { currentValidators } from '../../chain/validators.ts'
 import type { Node } from '../../node/node.ts'
 import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
+import type { XOnlyKey } from '../../primitives/hashes.ts'
 import { createChainProofs } from './chain-proofs.ts'
 import { createEvidenceReports } from './evidence-reports.ts'
+import { createFederationReports } from './federation-reports.ts'
 import { lastFeeRate } from './last-fee-rate.ts'
 import { createLimitReports } from './limit-reports.ts'
 import { createMempoolView } from './mempool-view.ts'
@@ -30,7 +34,9 @@ export interface FacadeParts {
   readonly node: Node
   readonly member: Member | undefined
   readonly genesis: Genesis
-  readonly selfIndex: number | undefined
+  readonly membership: MembershipPool
+  /** This node's validator key, whether or not it is in a set. */
+  readonly publicKey: XOnlyKey | undefined
   readonly version: string
 }
 
@@ -54,11 +60,11 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     submitPackage: async (transactions, options) => node.submitPackage(transactions, options),
     testTransactions: async (transactions, options) => node.dryRun(transactions, options),
     status: () => statusOf(parts, recovery),
-    federation: () => federationOf(parts),
     genesis: () => parts.genesis,
     health: () => healthOf(parts, recovery),
     onEvent: (handler) => forwardEvents(node, { reports, evidence }, handler),
     ...createChainProofs(node.chain),
+    ...createFederationReports(parts),
     evidence: (filter) => evidence.evidence(filter),
     ...reports,
     ...createLimitReports(node),
@@ -72,6 +78,7 @@ export function createChainQueries(node: Node): ChainQueries {
     tip: () => present(database.tip(), 'tip'),
     blockHashAt: (height) => database.blockHashAt(height),
     blockTimeAt: (height) => database.findBlockInfo(height)?.time,
+    handovers: () => database.handovers.all(),
     findBlock: (hash) => database.findBlock(hash),
     findTransaction: (txid) => database.findTransaction(txid),
     findOutput: (outPoint) => database.findOutput(outPoint),
@@ -89,7 +96,7 @@ export function createChainQueries(node: Node): ChainQueries {
 }
 
 function statusOf(parts: FacadeParts, recovery: RecoveryWatch): StatusView {
-  const { node, selfIndex } = parts
+  const { node, publicKey: own } = parts
   const { params } = node.chain
   // The last block on disk: whoever asks can fetch it, and no crash takes it back.
   const { database } = node.chain
@@ -97,6 +104,8 @@ function statusOf(parts: FacadeParts, recovery: RecoveryWatch): StatusView {
   const { timeMs } = present(tipExtension(database), 'block of the tip')
   const { count, vsize } = node.mempool.stats(timeMs)
   const linked = new Set(node.links.connected())
+  const { keys } = currentValidators(node.chain.state().view)
+  const selfIndex = own === undefined ? -1 : keys.indexOf(own)
   return {
     version: parts.version,
     network: params.name,
@@ -109,13 +118,13 @@ function statusOf(parts: FacadeParts, recovery: RecoveryWatch): StatusView {
     halted: node.haltReason() ?? null,
     peers: node.network.peers().length,
     agreement: agreementOf(node),
-    validator: { index: selfIndex ?? null },
-    validators: params.validators.map((publicKey, index) => ({
+    validator: { index: selfIndex === -1 ? null : selfIndex },
+    validators: keys.map((publicKey, index) => ({
       index,
       publicKey,
       connected: linked.has(index) || index === selfIndex,
       self: index === selfIndex,
-      offences: node.chain.offencesOf(index),
+      offences: node.chain.offencesOf(publicKey),
     })),
     memberFaults: parts.member?.faults() ?? [],
     mempool: { count, bytes: vsize },
@@ -129,7 +138,7 @@ function agreementOf(node: Node): StatusView['agreement'] {
   return { height, view }
 }
 
-function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] {
+function l1StatusOf({ node, member, publicKey }: FacadeParts): StatusView['l1'] {
   const { params } = node.chain
   const base = {
     network: params.l1Network,
@@ -138,7 +147,7 @@ function l1StatusOf({ node, member, selfIndex }: FacadeParts): StatusView['l1'] 
   }
   const health = member?.l1Health()
   if (health === undefined) {
-    return { ...base, state: 'none', message: selfIndex === undefined ? null : NO_L1 }
+    return { ...base, state: 'none', message: publicKey === undefined ? null : NO_L1 }
   }
   if (health.state === 'ok') return { ...base, state: 'ok', height: health.height, message: null }
   return { ...base, state: health.state, message: health.message }
@@ -185,32 +194,6 @@ function pegStatusOf(parts: FacadeParts): Omit<StatusView['peg'], 'recovery'> {
   }
 }
 
-function federationOf({ node, selfIndex }: FacadeParts): FederationView {
-  const { params } = node.chain
-  const { view } = node.chain.state()
-  const linked = new Set(node.links.connected())
-  const { keyEpochCount } = getPegBooks(view)
-  return {
-    threshold: params.signingThreshold,
-    members: params.validators.map((publicKey, index) => ({
-      index,
-      publicKey,
-      online: linked.has(index) || index === selfIndex,
-      self: index === selfIndex,
-    })),
-    keyEpochs: Array.from({ length: keyEpochCount }, (_, epoch) => {
-      const announcement = present(findKeyEpoch(view, epoch), 'key epoch')
-      return {
-        epoch,
-        groupKey: bytesToHex(announcement.groupKey),
-        threshold: announcement.threshold,
-        state: epoch === keyEpochCount - 1 ? 'active' : 'retired',
-        activatedHeight: announcement.height,
-      }
-    }),
-  }
-}
-
 function healthOf(
   parts: FacadeParts,
   recovery: RecoveryWatch,
@@ -218,12 +201,12 @@ function healthOf(
   ok: boolean
   reasons: readonly string[]
 } {
-  const { node, member, selfIndex } = parts
+  const { node, member, publicKey } = parts
   const reasons: string[] = []
   const halted = node.haltReason()
   if (halted !== undefined) reasons.push(`halted: ${halted}`)
   if (!node.isSynced()) reasons.push('catching up')
-  if (member === undefined && selfIndex !== undefined) reasons.push(`L1: ${NO_L1}`)
+  if (member === undefined && publicKey !== undefined) reasons.push(`L1: ${NO_L1}`)
   const health = member?.l1Health()
   if (health !== undefined && health.state !== 'ok') reasons.push(`L1: ${health.message}`)
   reasons.push(...(member?.problems() ?? []))

@@ -6,6 +6,7 @@
  *   keys/share.key  keys/shares/          the member's shares of group keys, encrypted by the key file
  *   chain/  federation/                   LevelDB
  *   journal/consensus.log  journal/signing.log
+ *   member-change                         an approved change that no block has yet, if there is one
  */
 
 import { mkdir, readFile, stat } from 'node:fs/promises'
@@ -47,6 +48,7 @@ export const homePaths = (home: string) => ({
   chain: join(home, 'chain'),
   federation: join(home, 'federation'),
   journal: join(home, 'journal'),
+  memberChange: join(home, 'member-change'),
 })
 
 export interface NewHome {

@@ -15,6 +15,7 @@ import { type ScannedAddress, scanForCoins } from '../../../federation/wallet/re
 import { chainParams, parseGenesis } from '../../../genesis/network.ts'
 import { decodeAddress } from '../../bitcoin/address.ts'
 import { outPointKey } from '../../bitcoin/transaction.ts'
+import { memberSets } from '../../chain/member-sets.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../chain/peg/deposit-address.ts'
 import { findClaimHeight } from '../../chain/peg/deposits.ts'
@@ -132,9 +133,10 @@ async function fromHome(context: CommandContext): Promise<KnownCoins> {
     const network = knownNetwork(home.genesis)
     const view = await stateOnDisk(paths.chain, network)
     const keys = new Map<number, Uint8Array>()
-    const { keyEpochCount, l1Height } = getPegBooks(view)
-    for (let epoch = 0; epoch < keyEpochCount; epoch++) {
-      keys.set(epoch, present(findKeyEpoch(view, epoch), 'key epoch').groupKey)
+    const { l1Height } = getPegBooks(view)
+    for (const { epoch } of memberSets(view)) {
+      const key = findKeyEpoch(view, epoch)
+      if (key !== undefined) keys.set(epoch, key.groupKey)
     }
     const minted = reserves([...reserveCoins(view)], keys)
     const waiting = await depositsOnDisk(paths.federation, view, keys)

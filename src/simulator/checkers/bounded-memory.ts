@@ -27,7 +27,7 @@ export class BoundedMemory implements NodeObserver {
     if (this.#steps % LOOK_EVERY !== 0 || this.#watch.byzantine.has(node.index)) return
     const snapshot = node.core?.snapshot()
     if (snapshot === undefined) return
-    const { length: count } = this.#watch.context.validators
+    const { length: count } = this.#watch.schedule.at(snapshot.height).validators
     this.#atMost(node, 'bodies', snapshot.bodies, BODIES_MAX + snapshot.view + count)
     // As many of each validator, and as many again of those who are none.
     const buffered = 2 * BUFFERED_PER_SENDER * count

@@ -1,7 +1,7 @@
 /** All checkers of a run. */
 
-import type { VoteContext } from '../../consensus/votes.ts'
 import { type NodeObserver, ObserverGroup } from '../node-observer.ts'
+import type { ValidatorSchedule } from '../validator-schedule.ts'
 import { BoundedMemory } from './bounded-memory.ts'
 import { DurableBasis } from './durable-basis.ts'
 import { Formability } from './formability.ts'
@@ -26,17 +26,17 @@ export class Checkers {
   readonly #formability: Formability
 
   constructor(world: {
-    readonly context: VoteContext
+    readonly schedule: ValidatorSchedule
     readonly byzantine: ReadonlySet<number>
     readonly growths: number
     nowMs(): number
   }) {
-    const { context, byzantine } = world
+    const { schedule, byzantine } = world
     const fail = (message: string): void => {
       const line = `${(world.nowMs() / 1_000).toFixed(3)} s: ${message}`
       if (this.violations.length < VIOLATIONS_MAX) this.violations.push(line)
     }
-    const watch: Watch = { context, byzantine, fail }
+    const watch: Watch = { schedule, byzantine, fail }
     this.voteRules = new VoteRules(watch)
     this.validBlocks = new ValidBlocks(watch)
     this.recovery = new Recovery(watch, world.growths)

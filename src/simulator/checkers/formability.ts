@@ -18,18 +18,22 @@ export class Formability {
   }
 
   check(): void {
-    const { byzantine, context, fail } = this.#watch
+    const { byzantine, schedule, fail } = this.#watch
     const tallies = new Map<string, Map<string, number>>()
+    const enough = new Map<string, number>()
     for (const vote of this.#said.values()) {
       const place = `${vote.height}:${vote.view}`
       const tally = tallies.get(place) ?? new Map<string, number>()
       const what = `${vote.type}:${vote.blockHash ?? ''}`
       tally.set(what, (tally.get(what) ?? 0) + 1)
       tallies.set(place, tally)
+      const { validators } = schedule.at(vote.height)
+      enough.set(place, quorumSize(validators.length) - byzantine.size)
     }
-    const enough = quorumSize(context.validators.length) - byzantine.size
     for (const [place, tally] of tallies) {
-      const formable = [...tally].filter(([, votes]) => votes >= enough).map(([what]) => what)
+      const formable = [...tally]
+        .filter(([, votes]) => votes >= (enough.get(place) ?? 0))
+        .map(([what]) => what)
       const ways = formable.filter((what) => !what.startsWith('notarize:'))
       const notarizations = formable.filter((what) => what.startsWith('notarize:'))
       if (ways.length > 1 || notarizations.length > 1) {

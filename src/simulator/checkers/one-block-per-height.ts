@@ -20,7 +20,7 @@ export class OneBlockPerHeight implements NodeObserver {
   }
 
   committed(node: SimulatedNode, effect: Extract<Effect, { kind: 'commit' }>): void {
-    const { byzantine, context, fail } = this.#watch
+    const { byzantine, schedule, fail } = this.#watch
     if (byzantine.has(node.index)) return
     const { block, certificate, height } = effect
     const known = this.#chain.get(height)
@@ -28,12 +28,15 @@ export class OneBlockPerHeight implements NodeObserver {
       fail(`two blocks at height ${height}: ${known} and ${block.hash}`)
     }
     this.#chain.set(height, block.hash)
-    const tip = this.#tips.get(node.index) ?? { height: 0, hash: ZERO_BLOCK_HASH }
+    const tip = this.#tips.get(node.place) ?? { height: 0, hash: ZERO_BLOCK_HASH }
     if (height !== tip.height + 1 || block.parentHash !== tip.hash) {
       fail(`node ${node.index} committed ${height} on top of ${tip.height}`)
     }
-    this.#tips.set(node.index, { height, hash: block.hash })
-    if (!verifyCertificate(certificate, context) || certificate.blockHash !== block.hash) {
+    this.#tips.set(node.place, { height, hash: block.hash })
+    if (
+      !verifyCertificate(certificate, schedule.at(height)) ||
+      certificate.blockHash !== block.hash
+    ) {
       fail(`node ${node.index} committed ${height} with a bad certificate`)
     }
   }

@@ -40,7 +40,7 @@ export class Recovery implements NodeObserver {
   /** `growths`: how often timers must grow until a view can succeed. */
   constructor(watch: Watch, growths: number) {
     this.#watch = watch
-    this.#viewsMax = recoveryViewsMax(watch.context.validators.length, growths)
+    this.#viewsMax = recoveryViewsMax(watch.schedule.at(1).validators.length, growths)
   }
 
   heal(working: readonly SimulatedNode[]): void {
@@ -89,7 +89,8 @@ export class Recovery implements NodeObserver {
     this.#spoken.add(key)
     if (!isNew || this.#phase !== 'quiet' || !this.#working.includes(node)) return
     // A Byzantine leader can make one empty block at a time: its height is not silent.
-    const { context, byzantine } = this.#watch
+    const { schedule, byzantine } = this.#watch
+    const context = schedule.at(vote.height)
     const permutation = leaderPermutation(context, vote.height, context.validators.length)
     if (byzantine.has(leaderOfView(permutation, 0))) return
     if (this.#working.some((one) => one.ledger.mempool.size > 0)) return

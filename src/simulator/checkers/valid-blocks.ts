@@ -31,10 +31,11 @@ export class ValidBlocks implements NodeObserver {
   }
 
   committed(node: SimulatedNode, effect: Extract<Effect, { kind: 'commit' }>): void {
-    const { byzantine, context, fail } = this.#watch
+    const { byzantine, schedule, fail } = this.#watch
     // The first honest node to commit a height; that the others agree is another checker's business.
     if (byzantine.has(node.index) || effect.height !== this.#height + 1) return
     this.#height++
+    const context = schedule.at(effect.height)
     const count = context.validators.length
     const block = openCounterBlock(effect.block.bytes)
     if (block === undefined) return fail(`the block of height ${this.#height} does not open`)

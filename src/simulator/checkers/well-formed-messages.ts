@@ -5,7 +5,7 @@
 
 import { verifyJustification } from '../../consensus/justification.ts'
 import type { Message } from '../../consensus/messages.ts'
-import { verifyMessage } from '../../consensus/verify-message.ts'
+import { signedHeight, verifyMessage } from '../../consensus/verify-message.ts'
 import type { NodeObserver } from '../node-observer.ts'
 import type { SimulatedNode } from '../simulated-node.ts'
 import type { Watch } from './watch.ts'
@@ -20,9 +20,9 @@ export class WellFormedMessages implements NodeObserver {
   }
 
   released(node: SimulatedNode, message: Message): void {
-    const { byzantine, context, fail } = this.#watch
+    const { byzantine, schedule, fail } = this.#watch
     if (byzantine.has(node.index)) return
-    if (!verifyMessage(message, context, NOTHING_KNOWN)) {
+    if (!verifyMessage(message, schedule.at(signedHeight(message) ?? 1), NOTHING_KNOWN)) {
       fail(`node ${node.index} sent a bad ${message.kind}`)
     }
     if (message.kind !== 'propose') return

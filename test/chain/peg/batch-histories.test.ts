@@ -55,7 +55,7 @@ class Dice {
 function play(model: PegModel, dice: Dice, blocks: number): void {
   let feeRate = 1_000
   for (let count = 0; count < blocks; count++) {
-    if (count > 5 && dice.roll(15) === 0 && model.books.keyEpochCount < 4) model.nextEpoch()
+    if (count > 5 && dice.roll(15) === 0 && model.epochCount < 4) model.nextEpoch()
     if (dice.roll(3) === 0) feeRate = [1_000, 1_000, 5_000, 40_000, 200_000][dice.roll(5)]!
     const open = model.open()
     const batch = dice.roll(3) > 0 ? undefined : open[dice.roll(Math.max(1, open.length))]

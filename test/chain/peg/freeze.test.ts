@@ -62,7 +62,7 @@ describe('freeze votes in blocks', () => {
 
   it('are known to decide, before a block carries them', () => {
     const chain = new TestChain(params)
-    const decides = (votes: readonly FreezeVote[]) => decidesFreeze(chain.state.view, params, votes)
+    const decides = (votes: readonly FreezeVote[]) => decidesFreeze(chain.state.view, votes)
     expect(decides([])).toBe(false)
     expect(decides(freezeVotes(params, [0, 1], stop))).toBe(false)
     expect(decides(freezeVotes(params, [0, 1, 2], stop))).toBe(true)

@@ -29,7 +29,7 @@ describe('a key epoch', () => {
     const signature = new Uint8Array(64)
     const { memberSignatures, commitments, threshold } = announcement
     expect(codeOf(chain, {})).toBe('ok')
-    expect(codeOf(chain, { epoch: 1 })).toBe('key-epoch-out-of-order')
+    expect(codeOf(chain, { epoch: 1 })).toBe('key-epoch-unexpected')
     expect(codeOf(chain, { threshold: threshold - 1 })).toBe('key-epoch-threshold')
     expect(codeOf(chain, { attempt: 2 })).toBe('key-epoch-unproved')
     expect(codeOf(chain, { testSignature: signature })).toBe('key-epoch-unproved')

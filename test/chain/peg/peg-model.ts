@@ -6,6 +6,7 @@ import { outPointKey, type Transaction, transactionId } from '../../../src/bitco
 import { genesisChainState } from '../../../src/chain/genesis-state.ts'
 import type { DepositProof } from '../../../src/chain/l1-section.ts'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
+import { getEpochBooks, putEpochBooks, putMemberSet } from '../../../src/chain/member-sets.ts'
 import type { ChainParams } from '../../../src/chain/params.ts'
 import { dustLimit, feeAtRate, signedVsize } from '../../../src/chain/peg/batch-transaction.ts'
 import {
@@ -14,7 +15,7 @@ import {
   findBatch,
   openBatches,
 } from '../../../src/chain/peg/batches.ts'
-import { getPegBooks, isSolvent, putPegBooks } from '../../../src/chain/peg/books.ts'
+import { getPegBooks, isSolvent } from '../../../src/chain/peg/books.ts'
 import { connectConfirmations } from '../../../src/chain/peg/confirmations.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { connectDeposits } from '../../../src/chain/peg/deposits.ts'
@@ -30,6 +31,7 @@ import { connectReleaseLimits } from '../../../src/chain/peg/release-limits.ts'
 import { findRelease, netValue, queueBurns, type Release } from '../../../src/chain/peg/releases.ts'
 import { findReserve, putFederationScript, reserveCoins } from '../../../src/chain/peg/reserves.ts'
 import { NAMESPACE, numberStateKey, StateOverlay } from '../../../src/chain/state.ts'
+import { activeMemberSet } from '../../../src/chain/validators.ts'
 import { encodeWith } from '../../../src/primitives/codec.ts'
 import { sats } from '../../../src/primitives/units.ts'
 import { aKeyEpoch, anL1Payment, aUser, TestL1 } from '../../support/chain-world.ts'
@@ -78,6 +80,10 @@ export class PegModel {
     return getPegBooks(this.state)
   }
 
+  get epochCount(): number {
+    return getEpochBooks(this.state).next
+  }
+
   open(): readonly Batch[] {
     return [...openBatches(this.state)]
   }
@@ -93,14 +99,22 @@ export class PegModel {
 
   /** The same key under the next number: what the addresses depend on is the number. */
   nextEpoch(): void {
-    const epoch = this.books.keyEpochCount
+    const epoch = this.epochCount
     const announcement = { ...this.#announcement, epoch }
     const bytes = encodeWith((writer) => {
       writer.u32(this.height)
       writeKeyEpochAnnouncement(writer, announcement)
     })
     this.state.put(numberStateKey(NAMESPACE.keyEpoch, epoch), bytes)
-    putPegBooks(this.state, { ...this.books, keyEpochCount: epoch + 1 })
+    const active = activeMemberSet(this.state)
+    putMemberSet(this.state, { ...active, status: 'retired' })
+    putMemberSet(this.state, { ...active, epoch, previousEpoch: epoch - 1 })
+    putEpochBooks(this.state, {
+      validators: epoch,
+      key: epoch,
+      pending: undefined,
+      next: epoch + 1,
+    })
     putFederationScript(this.state, this.changeScript(epoch))
   }
 
@@ -116,7 +130,7 @@ export class PegModel {
   /** One block; returns codes of burns that were refused. */
   block(given: ModelBlock): readonly string[] {
     this.height += 1
-    const epoch = this.books.keyEpochCount - 1
+    const epoch = this.epochCount - 1
     const payments = [
       ...given.deposits.map((value) => this.#payment(epoch, ALICE.script, value)),
       ...given.gifts.map((value) => this.#payment(epoch, CHANGE_RECIPIENT, value)),
@@ -185,7 +199,7 @@ export class PegModel {
       const scratch = new StateOverlay(this.state)
       const headers = this.l1.headersFrom(this.books.l1Height + 1)
       connectL1Headers(scratch, this.params, headers)
-      const codes = [...Array(this.books.keyEpochCount).keys()].map((keyEpoch) => {
+      const codes = [...Array(this.epochCount).keys()].map((keyEpoch) => {
         const claims = [{ vout, keyEpoch, recipient: CHANGE_RECIPIENT }]
         const section = { ...EMPTY_L1_SECTION, deposits: [{ ...proof, claims }] }
         const connected = connectDeposits(scratch, this.params, section, this.height + 1)

@@ -169,9 +169,18 @@ describe('a node out of a home directory', () => {
     await start()
   })
 
-  it('refuses a validator key that is not in the genesis', async () => {
+  it('runs with a validator key that no set names, and watches', async () => {
     await makeHome({ validator: 'somebody' })
-    await expect(start()).rejects.toThrow(/not in its genesis/)
+    const running = await start()
+    try {
+      const base = `http://127.0.0.1:${running.apiPort}`
+      const status: unknown = await (await fetch(`${base}/v1/status`)).json()
+      expect(status).toMatchObject({ validator: { index: null } })
+      const federation: unknown = await (await fetch(`${base}/v1/federation`)).json()
+      expect(federation).toMatchObject({ epoch: 0, nextEpoch: 1, pending: null })
+    } finally {
+      await running.stop()
+    }
   })
 
   it('lets go of everything when its API cannot listen', { timeout: 60_000 }, async () => {

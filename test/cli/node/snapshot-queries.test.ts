@@ -1,6 +1,7 @@
 /** What the HTTP API of a node from a snapshot says of what lies before it. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
+import { openMembershipPool } from '../../../federation/membership-pool.ts'
 import { devnetGenesis } from '../../../genesis/devnet.ts'
 import { parseGenesis } from '../../../genesis/network.ts'
 import { DEFAULT_API_LIMITS } from '../../../src/api/limits.ts'
@@ -50,7 +51,22 @@ beforeAll(async () => {
       salt: '00'.repeat(32),
     }),
   )
-  const facade = { node: late.node, member: undefined, genesis, selfIndex: undefined, version: '1' }
+  const runtime = world.time.runtime('membership', () => true)
+  const membership = await openMembershipPool({
+    params,
+    view: () => late.node.chain.state().view,
+    network: { publish: async () => false, onGossip: () => undefined },
+    record: { read: async () => undefined, write: async () => undefined },
+    runtime,
+  })
+  const facade = {
+    node: late.node,
+    member: undefined,
+    membership,
+    genesis,
+    publicKey: undefined,
+    version: '1',
+  }
   api = createApiApplication(
     {
       queries: createChainQueries(late.node),

@@ -60,6 +60,7 @@ class SignerNet {
     const signer = createReleaseSigner({
       params,
       share: memberShare(member, this.world),
+      members: params.validators,
       view: () => chain.state.view,
       maySign: () => this.maySign(member),
       l1,

@@ -185,6 +185,20 @@ describe('the key store', () => {
     expect((await (await openStore()).findEpoch(0))!.shares).toHaveLength(1)
   })
 
+  it('destroys the shares of one epoch only, and can do so twice', async () => {
+    const store = await openStore()
+    const { attempt, member, group } = SHARE
+    for (const epoch of [1, 11]) {
+      const share = new KeyShare({ epoch, attempt, member, group, secret: SHARE.exposeSecret() })
+      await store.save(epoch, shareRecord(share))
+    }
+    await store.destroy(1)
+    await store.destroy(1)
+    expect(await store.findEpoch(1)).toBeUndefined()
+    expect((await store.findEpoch(11))!.shares).toHaveLength(1)
+    expect((await readdir(folder)).filter((name) => name.includes('share-1-'))).toEqual([])
+  })
+
   it('does not mind what a crash in the middle of a write left', async () => {
     await storeShare()
     await writeFile(join(folder, 'share-0-2.new'), Uint8Array.of(1, 2, 3))
