@@ -15,10 +15,10 @@ import { present } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 import { createChainProofs } from './chain-proofs.ts'
 import { createEvidenceReports } from './evidence-reports.ts'
-import { lastFeeRate } from './last-fee-rate.ts'
+import { lastFeeRate } from '../../node/last-fee-rate.ts'
 import { createMempoolView } from './mempool-view.ts'
 import { createPegReports } from './peg-reports.ts'
-import { tipExtension } from './tip-extension.ts'
+import { tipExtension } from '../../node/tip-extension.ts'
 
 const NO_L1 =
   'this validator has no [l1] in config.toml: it cannot judge what others say about L1, and waits'

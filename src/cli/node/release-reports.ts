@@ -22,7 +22,7 @@ import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
 import { toTxid } from '../../primitives/hashes.ts'
 import { sats } from '../../primitives/units.ts'
-import { lastFeeRate } from './last-fee-rate.ts'
+import { lastFeeRate } from '../../node/last-fee-rate.ts'
 
 export interface ReleaseReports {
   /** Newest first. With a script, those among the newest `SEARCHED_MAX` that pay it. */

@@ -1,14 +1,24 @@
 /** The member's network out of the node's: direct streams to the validators behind the links. */
 
-import type { MemberNetwork } from '../../../federation/member-network.ts'
-import type { ValidatorLinks } from '../../node/validator-links.ts'
-import type { Network } from '../../runtime/runtime.ts'
+import type { Network } from '../runtime/runtime.ts'
+import type { ValidatorLinks } from './validator-links.ts'
+
+/** What the member calls its network, by member index. */
+export interface MemberLinks {
+  /** Best effort; losing a frame is allowed. */
+  send(member: number, frame: Uint8Array): void
+  /** To all other members. */
+  broadcast(frame: Uint8Array): void
+  onFrame(handler: (frame: Uint8Array) => void): void
+  /** Members with a live link. */
+  connected(): readonly number[]
+}
 
 export function connectedMembers(
-  network: Network,
-  links: ValidatorLinks,
+  network: Pick<Network, 'send' | 'onFrame'>,
+  links: Pick<ValidatorLinks, 'peerOf' | 'indexOf' | 'connected'>,
   memberCount: number,
-): MemberNetwork {
+): MemberLinks {
   const send = (member: number, frame: Uint8Array): void => {
     const peer = links.peerOf(member)
     if (peer !== undefined) network.send(peer, 'federation', frame)
