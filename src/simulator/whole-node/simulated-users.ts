@@ -18,6 +18,7 @@ import { bytesToHex, utf8 } from '../../primitives/bytes.ts'
 import { hashToBytes } from '../../primitives/hashes.ts'
 import { taggedHash } from '../../primitives/sha256.ts'
 import { sats } from '../../primitives/units.ts'
+import { StorageError } from '../../storage/storage-error.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { CanonicalChain, CanonicalCoin } from './canonical-chain.ts'
 import type { SimulatedL1 } from './simulated-l1.ts'
@@ -97,9 +98,8 @@ export class SimulatedUsers {
     const { random, l1, note, params } = this.#world
     const node = this.#someNode()
     const user = random.pick(USERS)
-    const answer = await node?.running?.member.desk.request(user.script)
-    if (answer?.ok !== true) return false
-    const { script } = answer.value
+    const script = await addressFrom(node, user)
+    if (script === undefined) return false
     const { minDepositSats } = params.peg
     const amount = (): bigint =>
       random.chance(0.15)
@@ -143,7 +143,7 @@ export class SimulatedUsers {
     for (const { txid, vout, recipient } of this.deposits) {
       const outPoint = { txid: transactionId(txid), vout }
       if (canonical.claims.has(outPointKey(outPoint))) continue
-      await this.#someNode()?.running?.member.desk.claim(outPoint, recipient)
+      await unlessItsDiskFails(this.#someNode()?.running?.member.desk.claim(outPoint, recipient))
     }
   }
 
@@ -161,7 +161,7 @@ export class SimulatedUsers {
   // --- on the chain -------------------------------------------------------------------------
 
   #pay(): boolean {
-    const picked = this.#pickCoin(5_000n)
+    const picked = this.#pickCoin(15_000n)
     if (picked === undefined) return false
     const { user, coin } = picked
     const { random, note } = this.#world
@@ -251,5 +251,23 @@ export class SimulatedUsers {
   #someNode(): WholeNode | undefined {
     const nodes = this.#world.nodes()
     return nodes.length === 0 ? undefined : this.#world.random.pick(nodes)
+  }
+}
+
+async function addressFrom(
+  node: WholeNode | undefined,
+  user: SimulatedWallet,
+): Promise<Uint8Array | undefined> {
+  const answer = await unlessItsDiskFails(node?.running?.member.desk.request(user.script))
+  return answer?.ok === true ? answer.value.script : undefined
+}
+
+/** A node whose disk fails has no answer for its user. */
+async function unlessItsDiskFails<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (cause instanceof StorageError) return undefined
+    throw cause
   }
 }

@@ -16,7 +16,8 @@ export class StorageDevice {
   syncMs: readonly [least: number, most: number] = USUAL_SYNC_MS
   /** Every sync fails so, as long as it is set. */
   error: DeviceError | undefined
-  syncs = 0
+  /** It has failed since this was last set: files that are open on it may take nothing more. */
+  hasFailed = false
   readonly #time: WorldTime
   readonly random: SeededRandom
 
@@ -28,10 +29,12 @@ export class StorageDevice {
   /** Resolves when it is on the platter. @throws StorageError; never answers the dead. */
   async sync(life: ProcessLife): Promise<void> {
     if (!life.enter()) return never()
-    this.syncs += 1
     await this.#time.delay(this.random.between(...this.syncMs))
     if (!life.isAlive) return never()
-    if (this.error !== undefined) throw new StorageError(`${this.error}: the device fails`)
+    if (this.error !== undefined) {
+      this.hasFailed = true
+      throw new StorageError(`${this.error}: the device fails`)
+    }
     // The process may die knowing, or not knowing, that it is written.
     if (!life.enter()) return never()
   }

@@ -110,7 +110,8 @@ export class WholeFaults {
     }
   }
 
-  #happens(kind: FaultKind, detail = ''): void {
+  /** Counts a fault, and tells of it. */
+  happened(kind: FaultKind, detail = ''): void {
     this.counts[kind] += 1
     this.#world.note(`FAULT ${kind} ${detail}`)
   }
@@ -136,12 +137,12 @@ export class WholeFaults {
       duplication: random.between(0, 0.1),
       straggling: random.between(0, 0.1),
     }
-    if (isLossy) this.#happens('packet loss', faults.loss.toFixed(2))
+    if (isLossy) this.happened('packet loss', faults.loss.toFixed(2))
     packets.faults = faults
     if (random.chance(0.3)) {
       const label = random.pick(SELECTIVE_LABELS)
       packets.faults = { ...faults, selective: { label, loss: SELECTIVE_LOSS } }
-      this.#happens('loss of one kind', label)
+      this.happened('loss of one kind', label)
     }
     if (random.chance(0.25)) this.#divide()
   }
@@ -153,27 +154,27 @@ export class WholeFaults {
     const [left, right] = [shuffled.slice(0, size), shuffled.slice(size)]
     if (random.chance(0.7)) {
       network.packets.partition(left, right)
-      this.#happens('partition', `${left.join(' ')} | ${right.join(' ')}`)
+      this.happened('partition', `${left.join(' ')} | ${right.join(' ')}`)
       return
     }
     for (const from of right) for (const to of left) network.packets.cut(from, to)
-    this.#happens('one-way partition', `${left.join(' ')} hears not ${right.join(' ')}`)
+    this.happened('one-way partition', `${left.join(' ')} hears not ${right.join(' ')}`)
   }
 
   #crashSome(): void {
     const { random, time, nodes } = this.#world
     const isAll = random.chance(0.15)
-    if (isAll) this.#happens('everybody crashes')
+    if (isAll) this.happened('everybody crashes')
     for (const node of isAll ? nodes : [random.pick(nodes)]) {
       if (!node.isUp) continue
       if (!isAll && random.chance(0.5)) {
-        this.#happens('crash in a call', node.name)
+        this.happened('crash in a call', node.name)
         node.crashAtCall(1 + random.below(60))
         continue
       }
       time.after(random.between(0, 50), () => {
         if (this.#isHealed || !node.isUp) return
-        this.#happens('crash', node.name)
+        this.happened('crash', node.name)
         node.crash()
       })
     }
@@ -194,10 +195,10 @@ export class WholeFaults {
     const node = random.pick(nodes)
     const isSlow = random.chance(0.4)
     node.device.syncMs = isSlow ? [10, 80] : USUAL_SYNC_MS
-    if (isSlow) this.#happens('slow disk', node.name)
+    if (isSlow) this.happened('slow disk', node.name)
     if (!node.isUp || !random.chance(0.3)) return
     node.device.error = random.pick(['ENOSPC', 'EIO'] as const)
-    this.#happens('disk error', `${node.name} ${node.device.error}`)
+    this.happened('disk error', `${node.name} ${node.device.error}`)
   }
 
   /** One clock at a time is far wrong: q of them could take the chain with them. */
@@ -208,10 +209,10 @@ export class WholeFaults {
     if (random.chance(0.5)) {
       const byMs = random.between(-HOUR_MS, HOUR_MS)
       node.clock.setWallError(byMs)
-      this.#happens('clock wrong', `${node.name} by ${Math.round(byMs / 1_000)} s`)
+      this.happened('clock wrong', `${node.name} by ${Math.round(byMs / 1_000)} s`)
     } else {
       node.clock.leap(random.between(0, 20_000))
-      this.#happens('machine suspended', node.name)
+      this.happened('machine suspended', node.name)
     }
   }
 
@@ -226,17 +227,17 @@ export class WholeFaults {
     switch (random.below(5)) {
       case 0:
         member.isDown = !member.isDown
-        if (member.isDown) this.#happens('L1 down', at)
+        if (member.isDown) this.happened('L1 down', at)
         return
       case 1:
         member.lagMs = random.between(0, 8_000)
-        this.#happens('L1 late', at)
+        this.happened('L1 late', at)
         return
       case 2:
       case 3: {
         const depth = 1 + random.below(l1Depth - 1)
         const transactions = random.chance(0.7) ? 'return' : 'forget'
-        this.#happens('L1 reorganised', `${depth} deep, transactions ${transactions}`)
+        this.happened('L1 reorganised', `${depth} deep, transactions ${transactions}`)
         void l1.reorganise(depth, transactions)
         return
       }
@@ -257,6 +258,8 @@ export class WholeFaults {
       node.device.error = undefined
       node.device.syncMs = USUAL_SYNC_MS
       node.clock.setWallError(this.#smallError())
+      // What a failed disk has left standing, its operator starts again.
+      if (node.device.hasFailed) node.crash('started again by its operator')
       node.start()
     }
   }

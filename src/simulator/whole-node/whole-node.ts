@@ -125,6 +125,7 @@ export class WholeNode {
   /** Starts the process; what keeps it from starting ends it. */
   start(): void {
     if (this.#life !== undefined) return
+    this.device.hasFailed = false
     const life = new ProcessLife(() => this.crash('killed in the middle of a call'))
     this.#life = life
     void this.#open(life).catch((error: unknown) => {

@@ -10,6 +10,7 @@ import type { Block } from '../../chain/block.ts'
 import type { ChainParams } from '../../chain/params.ts'
 import { CROWDED_TIMINGS, LAN_TIMINGS, WAN_TIMINGS } from '../../consensus/config.ts'
 import type { Message } from '../../consensus/messages.ts'
+import { faultTolerance } from '../../consensus/quorum.ts'
 import { AssertionError, assert } from '../../primitives/assert.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 import { taggedHash } from '../../primitives/sha256.ts'
@@ -17,7 +18,8 @@ import type { PeerId } from '../../runtime/runtime.ts'
 import { LATENCY_PROFILES } from '../latency-profiles.ts'
 import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
 import { SimulatedClock } from '../simulated-clock.ts'
-import type { NodeAdversaryKind } from './adversaries/node-adversaries.ts'
+import { NODE_ADVERSARY_KINDS, type NodeAdversaryKind } from './adversaries/node-adversaries.ts'
+import { ByzantineNodes } from './byzantine-nodes.ts'
 import { CanonicalChain } from './canonical-chain.ts'
 import { withCheapSignatures } from './cheap-signatures.ts'
 import { WholeCheckers } from './checkers/whole-checkers.ts'
@@ -50,6 +52,8 @@ export class BrokenPromiseError extends Error {
 const VIOLATIONS_MAX = 20
 /** With real key generation the first address is there after this. */
 const CEREMONY_SHARE = 0.1
+/** Runs without a Byzantine validator. */
+const HONEST_SHARE = 0.25
 const PACE = { lan: 1, wan: 3, slow: 3 } as const
 const TIMINGS = { lan: LAN_TIMINGS, wan: WAN_TIMINGS, slow: CROWDED_TIMINGS } as const
 
@@ -65,6 +69,16 @@ export function wholeParams(validators: number, seed: number): ChainParams {
   return chainParams(parseGenesis(genesis))
 }
 
+function castByzantine(
+  { validators, byzantine, adversaries = NODE_ADVERSARY_KINDS }: WholeOptions,
+  random: SeededRandom,
+): ReadonlyMap<number, NodeAdversaryKind> {
+  const most = faultTolerance(validators)
+  const count = byzantine ?? (random.chance(HONEST_SHARE) ? 0 : 1 + random.below(most))
+  const order = random.shuffle(Array.from({ length: validators }, (_, index) => index))
+  return new Map(order.slice(0, count).map((index) => [index, random.pick(adversaries)]))
+}
+
 class WholeSimulation implements WholeNodeObserver {
   readonly time = new WorldTime()
   readonly random: SeededRandom
@@ -78,7 +92,8 @@ class WholeSimulation implements WholeNodeObserver {
   readonly #faults: WholeFaults
   readonly #checkers: WholeCheckers
   readonly #completion: RunCompletion
-  readonly #byzantine = new Map<number, NodeAdversaryKind>()
+  readonly #byzantine: ReadonlyMap<number, NodeAdversaryKind>
+  readonly #liars: ByzantineNodes
   readonly #violations: string[] = []
   readonly #isCeremony: boolean
   readonly #trace: WholeTrace
@@ -90,6 +105,7 @@ class WholeSimulation implements WholeNodeObserver {
     this.#trace = new WholeTrace(() => this.time.nowMs, write)
     this.params = wholeParams(validators, seed)
     const { time, random, params } = this
+    this.#byzantine = castByzantine(options, random)
     const latency = LATENCY_PROFILES[profile]
     this.#l1 = new SimulatedL1(this, validators, MINER.script)
     this.#network = new SimulatedNetwork({ time, random, profile: latency }, this)
@@ -111,8 +127,19 @@ class WholeSimulation implements WholeNodeObserver {
       l1,
       l1Depth: params.peg.l1Depth,
       pace: PACE[profile],
-      lie: () => undefined,
+      lie: () => this.#liars.lieAboutL1(),
       note,
+    })
+    this.#liars = new ByzantineNodes({
+      time,
+      random,
+      params,
+      canonical,
+      l1,
+      users: this.#users,
+      nodes: this.nodes,
+      kinds: this.#byzantine,
+      lied: () => this.#faults.happened('L1 lies'),
     })
     const { depositScripts, asked } = this.#users
     const byzantine = new Set(this.#byzantine.keys())
@@ -217,6 +244,7 @@ class WholeSimulation implements WholeNodeObserver {
       this.#checkers.l1Changed()
     })
     this.#faults.mine()
+    this.#liars.speak()
     for (const node of this.nodes) node.start()
     this.#users.schedule({ untilMs: faultyMs, deposits, payments, burns })
     // Half of the runs begin in peace, so that more happens in them.
