@@ -18,11 +18,11 @@ import { BATCH_INPUTS_MAX } from '../../chain/peg/plan-batches.ts'
 import { findRelease, type Release } from '../../chain/peg/releases.ts'
 import { type ReserveCoin, reserveCoins } from '../../chain/peg/reserves.ts'
 import type { StateView } from '../../chain/state.ts'
+import { lastFeeRate } from '../../node/last-fee-rate.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex, equalBytes } from '../../primitives/bytes.ts'
 import { toTxid } from '../../primitives/hashes.ts'
 import { sats } from '../../primitives/units.ts'
-import { lastFeeRate } from '../../node/last-fee-rate.ts'
 
 export interface ReleaseReports {
   /** Newest first. With a script, those among the newest `SEARCHED_MAX` that pay it. */

@@ -4,9 +4,14 @@
  * comes from a node of the chain.
  */
 
-import { P2A_SCRIPT } from '../../bitcoin/script.ts'
-import { isCoinbase, outPointKey, type Transaction, transactionId } from '../../bitcoin/transaction.ts'
 import type { RegtestChain } from '../../../federation/l1/regtest-chain.ts'
+import { P2A_SCRIPT } from '../../bitcoin/script.ts'
+import {
+  isCoinbase,
+  outPointKey,
+  type Transaction,
+  transactionId,
+} from '../../bitcoin/transaction.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 
 const ANCHOR = bytesToHex(P2A_SCRIPT)

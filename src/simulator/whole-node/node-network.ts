@@ -19,10 +19,7 @@ import { labelFrame, labelGossip } from './message-labels.ts'
 import { never, type ProcessLife } from './process-life.ts'
 import type { Link, SimulatedNetwork } from './simulated-network.ts'
 
-type GossipHandler = (
-  from: PeerId,
-  payload: Uint8Array,
-) => GossipVerdict | Promise<GossipVerdict>
+type GossipHandler = (from: PeerId, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>
 
 export interface Gossip {
   readonly topic: Topic

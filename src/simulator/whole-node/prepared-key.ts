@@ -33,8 +33,7 @@ function prepare(memberCount: number, threshold: number): PreparedKey {
   const known = made.get(name)
   if (known !== undefined) return known
   const random = createSeededRandom(memberCount)
-  const bytes = (length: number): Uint8Array =>
-    Uint8Array.from({ length }, () => random.below(256))
+  const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => random.below(256))
   const size = { threshold, memberCount }
   const dealers = Array.from(
     { length: memberCount },

@@ -69,7 +69,8 @@ export class RunCompletion {
     const left: string[] = []
     const nodes = this.#parts.working()
     const heights = nodes.map((node) => node.height)
-    if (Math.max(...heights) - Math.min(...heights) > 1) left.push(`heights are ${heights.join(' ')}`)
+    if (Math.max(...heights) - Math.min(...heights) > 1)
+      left.push(`heights are ${heights.join(' ')}`)
     for (const { name, running } of nodes) {
       const size = running?.node.mempool.stats(0).count
       if (size === undefined) left.push(`${name} does not run`)
@@ -102,7 +103,8 @@ export class RunCompletion {
       const taken = view - (this.#viewsAtHeal.get(height) ?? 0)
       if (taken <= this.views) continue
       this.views = taken
-      if (taken > most) watch.fail(`height ${height} takes ${name} ${taken} views, more than ${most}`)
+      if (taken > most)
+        watch.fail(`height ${height} takes ${name} ${taken} views, more than ${most}`)
     }
   }
 }

@@ -4,9 +4,9 @@
  * all, or follows a private branch. The truth alone decides what was paid.
  */
 
+import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createRegtestL1 } from '../../../federation/l1/regtest.ts'
 import { type RegtestBlock, RegtestChain } from '../../../federation/l1/regtest-chain.ts'
-import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import type { Transaction } from '../../bitcoin/transaction.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import { DelayedL1 } from './delayed-l1.ts'

@@ -66,9 +66,7 @@ export class LogFile {
       return mine
     }
     const guarded = (operation: () => Operation): Promise<void> =>
-      failure === undefined
-        ? write(operation())
-        : Promise.reject(failed(failure))
+      failure === undefined ? write(operation()) : Promise.reject(failed(failure))
     return {
       recovered,
       append: (records) => guarded(() => ({ kind: 'append', frame: encodeFrame(records) })),

@@ -43,8 +43,8 @@ export interface UserWorld {
   readonly l1: SimulatedL1
   readonly canonical: CanonicalChain
   /** Honest nodes that run. */
-  nodes(): readonly WholeNode[]
-  note(text: string): void
+  readonly nodes: () => readonly WholeNode[]
+  readonly note: (text: string) => void
 }
 
 interface Deposit {
@@ -102,9 +102,7 @@ export class SimulatedUsers {
     if (script === undefined) return false
     const { minDepositSats } = params.peg
     const amount = (): bigint =>
-      random.chance(0.15)
-        ? minDepositSats / 2n
-        : minDepositSats * BigInt(2 + random.below(2_000))
+      random.chance(0.15) ? minDepositSats / 2n : minDepositSats * BigInt(2 + random.below(2_000))
     const amounts = random.chance(0.25) ? [amount(), amount()] : [amount()]
     const transaction = this.l1Payment(amounts.map((value) => ({ value, script })))
     if (transaction === undefined) return true

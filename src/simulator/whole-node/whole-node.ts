@@ -5,23 +5,23 @@
 
 import { createKeyCeremony, type KeyCeremony } from '../../../federation/key-ceremony.ts'
 import { type Member, openMember } from '../../../federation/member.ts'
-import type { KeyEpochAnnouncement } from '../../chain/peg/key-epoch-announcement.ts'
+import { p2trScript } from '../../bitcoin/script.ts'
 import type { Block } from '../../chain/block.ts'
+import type { ChainParams } from '../../chain/params.ts'
 import { getPegBooks } from '../../chain/peg/books.ts'
+import type { KeyEpochAnnouncement } from '../../chain/peg/key-epoch-announcement.ts'
 import type { ConsensusTimings } from '../../consensus/config.ts'
-import { connectedMembers } from '../../node/member-links.ts'
 import { lastFeeRate } from '../../node/last-fee-rate.ts'
+import { connectedMembers } from '../../node/member-links.ts'
 import { type Node, openNode, type PegContext } from '../../node/node.ts'
 import type { PegSide } from '../../node/peg-side.ts'
 import type { ValidatorIdentity } from '../../node/validator-links.ts'
-import { p2trScript } from '../../bitcoin/script.ts'
-import type { ChainParams } from '../../chain/params.ts'
 import { present } from '../../primitives/assert.ts'
 import { hashToBytes } from '../../primitives/hashes.ts'
 import type { Network, Runtime } from '../../runtime/runtime.ts'
 import { fakeSignature } from '../fake-signatures.ts'
 import type { SeededRandom } from '../seeded-random.ts'
-import { SimulatedClock } from '../simulated-clock.ts'
+import type { SimulatedClock } from '../simulated-clock.ts'
 import { NodeNetwork } from './node-network.ts'
 import { ProcessLife } from './process-life.ts'
 import { createProcessRuntime, type LogLevel } from './process-runtime.ts'
@@ -193,7 +193,7 @@ export class WholeNode {
     this.#running = { node: opened, member: beside, network, life }
     observer.started(this)
     await opened.start()
-    if (life.isAlive) await beside.start()
+    if (this.#life === life) await beside.start()
   }
 
   /** The command ends the process of a node whose disk has failed; any other one stays, and is looked at. */

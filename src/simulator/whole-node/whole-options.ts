@@ -1,8 +1,8 @@
 /** What decides a run of whole nodes: a seed, and how hard the world is. All else follows. */
 
-import type { FaultCounts } from './whole-faults.ts'
-import type { NodeAdversaryKind } from './adversaries/node-adversaries.ts'
 import type { ProfileName } from '../latency-profiles.ts'
+import type { NodeAdversaryKind } from './adversaries/node-adversaries.ts'
+import type { FaultCounts } from './whole-faults.ts'
 
 export interface WholeOptions {
   readonly seed: number

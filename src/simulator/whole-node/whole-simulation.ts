@@ -57,13 +57,15 @@ const HONEST_SHARE = 0.25
 const PACE = { lan: 1, wan: 3, slow: 3 } as const
 const TIMINGS = { lan: LAN_TIMINGS, wan: WAN_TIMINGS, slow: CROWDED_TIMINGS } as const
 
-export function wholeParams(validators: number, seed: number): ChainParams {
-  const keys = (kind: string, count: number): string[] =>
-    Array.from({ length: count }, (_, i) => namedKey(`${kind} ${i}`))
+function namedKeys(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => namedKey(`${kind} ${i}`))
+}
+
+function wholeParams(validators: number, seed: number): ChainParams {
   const salt = bytesToHex(taggedHash('causeway/simulated-salt', Uint8Array.of(seed & 0xff)))
   const genesis = devnetGenesis({
-    validators: keys('validator', validators),
-    recoveryKeys: keys('recovery', 3),
+    validators: namedKeys('validator', validators),
+    recoveryKeys: namedKeys('recovery', 3),
     salt,
   })
   return chainParams(parseGenesis(genesis))

@@ -1,8 +1,8 @@
 /** Puts an adversary between a node and its network, and between a node and its member. */
 
 import type { PegSide } from '../../../node/peg-side.ts'
-import type { Channel, Network, PeerId, Topic } from '../../../runtime/runtime.ts'
 import { RequestError } from '../../../p2p/request-error.ts'
+import type { Channel, Network, PeerId, Topic } from '../../../runtime/runtime.ts'
 import type { Corruption } from '../whole-node.ts'
 import type { NodeAdversary } from './node-adversary.ts'
 

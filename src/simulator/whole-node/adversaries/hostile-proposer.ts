@@ -3,8 +3,8 @@
  * not there, a deposit again, a deposit for somebody else; or bodies that break a rule.
  */
 
-import { decodeBlock, encodeBlock, blockHash, type Block } from '../../../chain/block.ts'
-import { EMPTY_L1_SECTION, type DepositProof, type L1Section } from '../../../chain/l1-section.ts'
+import { type Block, blockHash, decodeBlock, encodeBlock } from '../../../chain/block.ts'
+import { type DepositProof, EMPTY_L1_SECTION, type L1Section } from '../../../chain/l1-section.ts'
 import { decodeMessage, encodeMessage } from '../../../consensus/messages.ts'
 import { voteDigest } from '../../../consensus/votes.ts'
 import { DecodeError } from '../../../primitives/codec.ts'
@@ -107,4 +107,3 @@ function spoil(block: Block, random: SeededRandom): Block {
       return { ...block, header: { ...header, nonce: header.nonce + 1 } }
   }
 }
-

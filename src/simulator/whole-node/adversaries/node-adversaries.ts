@@ -1,6 +1,7 @@
 /** All adversaries of whole nodes by name. */
 
 import type { DepositProof } from '../../../chain/l1-section.ts'
+import { present } from '../../../primitives/assert.ts'
 import { createGarbageSender } from './garbage-sender.ts'
 import { createBlockSpoiler, createPegLiar } from './hostile-proposer.ts'
 import { createMuteNode } from './mute-node.ts'
@@ -11,7 +12,36 @@ import { createSyncLiar } from './sync-liar.ts'
 
 const ALL_CHANNELS = ['consensus', 'bulk', 'federation'] as const
 
-export const NODE_ADVERSARY_KINDS = [
+type Factory = (tools: NodeAdversaryTools, deposits: () => readonly DepositProof[]) => NodeAdversary
+
+const WHOLE_LIARS = {
+  mute: () => createMuteNode(ALL_CHANNELS, true),
+  'mute-in-bulk': () => createMuteNode(['bulk'], true),
+  'mute-member': () => createMuteNode(['federation'], false),
+  'sync-liar': createSyncLiar,
+  'garbage-sender': createGarbageSender,
+  'bad-shares': (tools) => createSigningSaboteur('bad-shares', tools),
+  'bad-nonces': (tools) => createSigningSaboteur('bad-nonces', tools),
+  'silent-after-commitment': (tools) => createSigningSaboteur('silent-after-commitment', tools),
+  replays: (tools) => createSigningSaboteur('replays', tools),
+  'asks-else': (tools) => createSigningSaboteur('asks-else', tools),
+  'peg-liar': createPegLiar,
+  'block-spoiler': createBlockSpoiler,
+  // It believes what its own L1 node says, and that is a branch of its own.
+  'lying-l1': () => ({}),
+} as const satisfies Readonly<Record<string, Factory>>
+
+const FACTORIES: ReadonlyMap<string, Factory> = new Map<string, Factory>([
+  ...Object.entries(WHOLE_LIARS),
+  ...PROTOCOL_LIARS.map((kind): [string, Factory] => [
+    kind,
+    (tools) => createProtocolLiar(kind, tools),
+  ]),
+])
+
+export type NodeAdversaryKind = keyof typeof WHOLE_LIARS | (typeof PROTOCOL_LIARS)[number]
+
+export const NODE_ADVERSARY_KINDS: readonly NodeAdversaryKind[] = [
   'mute',
   'mute-in-bulk',
   'mute-member',
@@ -26,9 +56,7 @@ export const NODE_ADVERSARY_KINDS = [
   'block-spoiler',
   'lying-l1',
   ...PROTOCOL_LIARS,
-] as const
-
-export type NodeAdversaryKind = (typeof NODE_ADVERSARY_KINDS)[number]
+]
 
 /** `deposits`: proofs that the chain has had already. */
 export function createNodeAdversary(
@@ -36,31 +64,5 @@ export function createNodeAdversary(
   tools: NodeAdversaryTools,
   deposits: () => readonly DepositProof[],
 ): NodeAdversary {
-  switch (kind) {
-    case 'mute':
-      return createMuteNode(ALL_CHANNELS, true)
-    case 'mute-in-bulk':
-      return createMuteNode(['bulk'], true)
-    case 'mute-member':
-      return createMuteNode(['federation'], false)
-    case 'sync-liar':
-      return createSyncLiar(tools)
-    case 'garbage-sender':
-      return createGarbageSender(tools)
-    case 'bad-shares':
-    case 'bad-nonces':
-    case 'silent-after-commitment':
-    case 'replays':
-    case 'asks-else':
-      return createSigningSaboteur(kind, tools)
-    case 'peg-liar':
-      return createPegLiar(tools, deposits)
-    case 'block-spoiler':
-      return createBlockSpoiler(tools)
-    // It believes what its own L1 node says, and that is a branch of its own.
-    case 'lying-l1':
-      return {}
-    default:
-      return createProtocolLiar(kind, tools)
-  }
+  return present(FACTORIES.get(kind), 'adversary')(tools, deposits)
 }

@@ -15,7 +15,7 @@ export interface NodeAdversaryTools {
   readonly params: ChainParams
   readonly random: SeededRandom
   /** Signs anything with its own key. */
-  sign(digest: Uint8Array): Uint8Array
+  readonly sign: (digest: Uint8Array) => Uint8Array
   /** Where its own agreement is; undefined while it does not run. */
   place(): { readonly height: number; readonly view: number } | undefined
   /** Hash of its last block. */

@@ -13,7 +13,12 @@ import { hash32FromBytes } from '../../../primitives/hashes.ts'
 import type { SeededRandom } from '../../seeded-random.ts'
 import type { NodeAdversary, NodeAdversaryTools } from './node-adversary.ts'
 
-export type Sabotage = 'bad-shares' | 'bad-nonces' | 'silent-after-commitment' | 'replays' | 'asks-else'
+export type Sabotage =
+  | 'bad-shares'
+  | 'bad-nonces'
+  | 'silent-after-commitment'
+  | 'replays'
+  | 'asks-else'
 
 const KEPT_MAX = 40
 

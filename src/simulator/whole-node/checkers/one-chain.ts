@@ -4,7 +4,7 @@
  * own.
  */
 
-import { blockHash, type Block } from '../../../chain/block.ts'
+import { type Block, blockHash } from '../../../chain/block.ts'
 import { validatorSetOf } from '../../../chain/validators.ts'
 import { decodeCertificate, verifyCertificate } from '../../../consensus/certificate.ts'
 import { verifySchnorr } from '../../../primitives/secp256k1.ts'

@@ -3,8 +3,8 @@
  * counted from blocks and from L1's truth; and every node's books say the same as the coins.
  */
 
-import { isSolvent, getPegBooks } from '../../../chain/peg/books.ts'
 import type { Block } from '../../../chain/block.ts'
+import { getPegBooks, isSolvent } from '../../../chain/peg/books.ts'
 import type { L1Ledger } from '../l1-ledger.ts'
 import type { WholeNode } from '../whole-node.ts'
 import type { WholeWatch } from './whole-watch.ts'

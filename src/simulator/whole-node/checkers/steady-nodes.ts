@@ -17,7 +17,10 @@ const OF_THE_WORLD: ReadonlySet<string> = new Set([
   'the deposit book cannot be written',
   'agreement failed',
   'a member step failed',
+  'the release signer failed',
+  'evidence could not be stored',
 ])
+const ACCUSATION = 'a validator contradicted itself'
 /** Timers of one process: agreement's, links', sync's, the member's. */
 const TIMERS_MAX = 250
 const JOURNAL_BYTES_MAX = 40_000_000
@@ -50,8 +53,11 @@ export class SteadyNodes {
     if (level !== 'error' || this.#watch.byzantine.has(node.index)) return
     const detail = JSON.stringify(data)
     // A disk that fails is told of by many.
-    if (OF_THE_WORLD.has(message) && (node.device.error !== undefined || message.includes('peg'))) {
-      return
+    const isDisk = node.device.error !== undefined || node.device.hasFailed
+    if (OF_THE_WORLD.has(message) && (isDisk || message.includes('peg'))) return
+    // Whom it accuses, it should.
+    if (message === ACCUSATION && 'validator' in data) {
+      if (typeof data.validator === 'number' && this.#watch.byzantine.has(data.validator)) return
     }
     this.#watch.fail(`${node.name} logs an error: ${message} ${detail.slice(0, 400)}`)
   }
