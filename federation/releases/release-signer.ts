@@ -121,6 +121,8 @@ class Signer implements ReleaseSigner {
       const task = signingTaskOf(params, batch)
       if (this.#stopped || this.#tasks.has(taskKey(task))) continue
       if (!(await this.#isAcceptable(batch))) continue
+      // A block may have closed it while own L1 was asked.
+      if (findBatch(view(), batch.id)?.status !== 'open') continue
       const authorisation = authoriseBatch(view(), params, batch, this.#parts.share.epoch)
       if (authorisation === undefined) continue
       this.#tasks.set(taskKey(task), { task, batchId: batch.id, authorisation })

@@ -39,7 +39,8 @@ export class CanonicalChain {
   readonly burns = new Map<string, Burn>()
   /** L1 outpoint of each deposit that was minted. */
   readonly claims = new Map<string, { readonly height: number }>()
-  readonly transactions = new Map<Txid, number>()
+  /** By which transaction a coin was spent. */
+  readonly spent = new Map<string, Txid>()
 
   /** Block 0 is not in it. */
   get height(): number {
@@ -60,8 +61,10 @@ export class CanonicalChain {
 
   #apply(transaction: Transaction, isCoinbase: boolean): void {
     const txid = transactionId(transaction)
-    this.transactions.set(txid, this.height)
-    for (const { prevout } of transaction.inputs) this.coins.delete(outPointKey(prevout))
+    for (const { prevout } of transaction.inputs) {
+      this.coins.delete(outPointKey(prevout))
+      this.spent.set(outPointKey(prevout), txid)
+    }
     for (const [vout, output] of transaction.outputs.entries()) {
       const kind = classifyOutput(output.script)
       const outPoint = { txid, vout }

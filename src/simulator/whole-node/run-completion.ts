@@ -13,7 +13,7 @@ import type { WholeNode } from './whole-node.ts'
 import type { WorldTime } from './world-time.ts'
 
 /** After the healing everything has ended within this: pauses, batches, confirmations. */
-const END_MS = 300_000
+const END_MS = 120_000
 const LOOK_MS = 500
 const CLAIM_EVERY_MS = 5_000
 /** Links come up again, and members find their L1. */
@@ -82,7 +82,9 @@ export class RunCompletion {
     }
     const view = nodes[0]?.running?.node.chain.state().view
     if (view === undefined) return left
-    const { pendingReleases, inFlightFees } = getPegBooks(view).totals
+    const { totals, keyEpochCount } = getPegBooks(view)
+    if (keyEpochCount === 0) left.push('the peg is not open')
+    const { pendingReleases, inFlightFees } = totals
     if (pendingReleases > 0n || inFlightFees > 0n) {
       left.push(`the books of height ${watch.canonical.height} have ${pendingReleases} to release`)
     }

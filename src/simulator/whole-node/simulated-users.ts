@@ -31,7 +31,7 @@ export const MINER = new SimulatedWallet('miner')
 
 const USERS = ['alice', 'bob', 'carol'].map((name) => new SimulatedWallet(name))
 const RETRY_MS = 1_500
-const RETRIES = 12
+const RETRIES = 25
 const L1_FEE = 20_000n
 /** A coin is tried again when what spent it has not come of anything. */
 const FORGET_MS = 20_000

@@ -8,7 +8,9 @@ import { Formability } from '../../checkers/formability.ts'
 import { VoteRules } from '../../checkers/vote-rules.ts'
 import { WellFormedMessages } from '../../checkers/well-formed-messages.ts'
 import type { WholeNode } from '../whole-node.ts'
+import { AgreedFeeRates } from './agreed-fee-rates.ts'
 import { DurableVotes } from './durable-votes.ts'
+import { FittingMempools } from './fitting-mempools.ts'
 import { MintedOnce } from './minted-once.ts'
 import { OneChain } from './one-chain.ts'
 import { PaidOnce } from './paid-once.ts'
@@ -27,6 +29,8 @@ export class WholeCheckers {
   readonly #mintedOnce: MintedOnce
   readonly #solvent: Solvent
   readonly #durableVotes: DurableVotes
+  readonly #fittingMempools: FittingMempools
+  readonly #feeRates: AgreedFeeRates
   readonly #wellFormed: WellFormedMessages
   readonly #formability: Formability
 
@@ -46,6 +50,8 @@ export class WholeCheckers {
     this.#mintedOnce = new MintedOnce(watch)
     this.#solvent = new Solvent(watch)
     this.#durableVotes = new DurableVotes(watch)
+    this.#fittingMempools = new FittingMempools(watch)
+    this.#feeRates = new AgreedFeeRates(watch)
   }
 
   started(node: WholeNode): void {
@@ -66,7 +72,11 @@ export class WholeCheckers {
     this.#oneChain.committed(node, block)
     this.#sameState.committed(node, block)
     const isNew = canonical.height > before
-    if (isNew) this.#mintedOnce.appended(block)
+    if (isNew) {
+      this.#mintedOnce.appended(block)
+      this.#feeRates.appended(block)
+    }
+    this.#fittingMempools.committed(node)
     this.#solvent.committed(node, block)
     return isNew
   }
