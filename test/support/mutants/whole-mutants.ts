@@ -39,13 +39,13 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
         '.filter(() => false)',
       ),
     ],
-    because: /double|nullify|halts|journal/,
+    because: /double-\w+ by honest|nullify-\w+ by honest|halts: a vote of this validator/,
   },
   {
     ...WHOLE,
     name: 'a block is told of before it is on disk',
     edits: [edit('src/node/consensus-driver.ts', '      await durable\n', '')],
-    because: /durable/,
+    because: /is durable and has it not|durable blocks and starts with/,
   },
   {
     ...WHOLE,
@@ -64,7 +64,7 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
       ),
     ],
     wholeAdversaries: ['sync-liar'],
-    because: /bad certificate|two blocks|AssertionError/,
+    because: /with a bad certificate|two blocks/,
   },
   {
     ...WHOLE,
@@ -95,7 +95,7 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
       ),
     ],
     wholeAdversaries: ['lying-l1'],
-    because: /is not on L1|is minted at depth|not minted|forked|L1/,
+    because: /is not on L1 at height|is minted at depth/,
   },
   {
     ...WHOLE,
@@ -116,6 +116,6 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
         "else if (release.stage.kind === 'paid') overlay.delete(queueKey)",
       ),
     ],
-    because: /paid twice|owes|books|AssertionError/,
+    because: /is paid twice|the chain owes/,
   },
 ]
