@@ -366,7 +366,9 @@ class Planner implements L1SectionPlanner {
   ): Promise<readonly L1TransactionProof[]> {
     const { l1Height } = getPegBooks(known)
     const proofs: L1TransactionProof[] = []
-    for (const batch of openBatches(known)) {
+    // A block may move the state on while L1 is asked, and a walk must not live to see that.
+    const open = [...openBatches(known)]
+    for (const batch of open) {
       if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
       const found = this.#parts.finder.find(batch)
       if (found === undefined || found.l1Height > l1Height) continue

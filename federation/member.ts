@@ -422,7 +422,9 @@ class RunningMember implements Member {
   async #watchGifts(): Promise<void> {
     const { params, state } = this.#parts
     const { view } = state()
-    for (const { epoch: keyEpoch } of memberSets(view)) {
+    // Blocks move the state on meanwhile, and a walk must not live to see that.
+    const sets = [...memberSets(view)]
+    for (const { epoch: keyEpoch } of sets) {
       const epoch = findDepositEpoch(view, keyEpoch)
       if (epoch === undefined) continue
       // Again and again, so that it is never what makes room for others.
