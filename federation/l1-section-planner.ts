@@ -8,7 +8,6 @@
  * a section (their L1 is down or behind), blocks without one keep the chain going meanwhile.
  */
 
-import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
 import { decodeTransaction } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
@@ -26,7 +25,6 @@ import {
   type ChainParams,
   MAX_CONFIRMATIONS_PER_BLOCK,
   MAX_L1_SECTION_BYTES,
-  MAX_L1_TRANSACTION_BYTES,
 } from '../src/chain/params.ts'
 import { openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
@@ -39,8 +37,7 @@ import {
   depositScriptOf,
   findDepositEpoch,
 } from '../src/chain/peg/key-epochs.ts'
-import { connectL1Headers, findL1Header } from '../src/chain/peg/l1-headers.ts'
-import { checkL1Proof } from '../src/chain/peg/l1-proof.ts'
+import { connectL1Headers } from '../src/chain/peg/l1-headers.ts'
 import { StateOverlay, type StateView } from '../src/chain/state.ts'
 import { equalBytes } from '../src/primitives/bytes.ts'
 import type { BlockHash, Txid } from '../src/primitives/hashes.ts'
@@ -49,12 +46,11 @@ import type { Clock, Logger } from '../src/runtime/runtime.ts'
 import { byPlace, type L1Place, matureGroups, sumOfDeposits } from './deposits/choose-deposits.ts'
 import type { DepositBook } from './deposits/deposit-book.ts'
 import type { SeenDeposit } from './deposits/deposit-records.ts'
-import type { BitcoinL1, L1Block } from './l1/bitcoin-l1.ts'
-import { findL1TransactionProof } from './l1/proofs.ts'
+import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
+import { createHeaderReader, type HeaderReader, type L1Tip } from './l1/header-reader.ts'
+import { createProofFinder, type ProofFinder } from './l1/proof-finder.ts'
 import type { ConfirmationFinder } from './releases/confirmation-finder.ts'
 
-/** A catch-up after days offline takes a few blocks; each stays quick to check. */
-const HEADERS_PER_BLOCK = 500
 /** What the section's lists and counts take at most. */
 const SECTION_OVERHEAD_BYTES = 1_000
 /** Height, lengths and position of a proof; output, epoch and recipient of a claim. */
@@ -82,11 +78,6 @@ export interface PlannerParts {
   readonly announcement: () => KeyEpochAnnouncement | undefined
   readonly clock: Clock
   readonly log: Logger
-}
-
-export interface L1Tip {
-  readonly height: number
-  readonly hash: BlockHash
 }
 
 export interface L1SectionPlanner {
@@ -126,11 +117,8 @@ interface Prepared {
 
 class Planner implements L1SectionPlanner {
   readonly #parts: PlannerParts
-  /** The header that follows a hash, as own L1 has it. */
-  #nextHeaders = new Map<BlockHash, Uint8Array>()
-  /** Proofs of the last plan, by txid and block. */
-  #proofs = new Map<string, FoundProof>()
-  #proofsUnder: BlockHash | undefined
+  readonly #headers: HeaderReader
+  readonly #proofs: ProofFinder
   #prepared: Prepared | undefined
   #preparing: Promise<void> = Promise.resolve()
   /** Height of the block for which a section was last handed out. */
@@ -140,6 +128,8 @@ class Planner implements L1SectionPlanner {
 
   constructor(parts: PlannerParts) {
     this.#parts = parts
+    this.#headers = createHeaderReader(parts.l1)
+    this.#proofs = createProofFinder(parts)
   }
 
   prepare(l1Tip: L1Tip): Promise<void> {
@@ -191,8 +181,7 @@ class Planner implements L1SectionPlanner {
     const before = this.#prepared
     const isCurrent = before?.on === state.tip.hash && before.made === made
     if (isCurrent && before.announcement === finished) return
-    if (this.#proofsUnder !== l1Tip.hash) this.#proofs = new Map()
-    this.#proofsUnder = l1Tip.hash
+    this.#proofs.begin(l1Tip.hash)
     const { section, waitsForHeaders } = await this.#plan(state, l1Tip.height, finished)
     // The state moved on while L1 was read: this plan is about neither; the next commit asks again.
     if (this.#parts.state().tip.hash !== state.tip.hash) return
@@ -217,7 +206,8 @@ class Planner implements L1SectionPlanner {
   ): Promise<{ readonly section: L1Section; readonly waitsForHeaders: boolean }> {
     const { params } = this.#parts
     const until = proposableHeight(params, l1TipHeight)
-    const headers = await this.#planHeaders(view, until)
+    const { l1Height: last, l1Hash } = getPegBooks(view)
+    const headers = await this.#headers.after({ height: last, hash: l1Hash }, until)
     // The rules' own code makes the state in which the proofs must hold.
     const known = new StateOverlay(view)
     if (!connectL1Headers(known, params, headers).ok) {
@@ -225,14 +215,13 @@ class Planner implements L1SectionPlanner {
     }
     const memberChanges = this.#planMemberChanges(known)
     const keyEpochs = this.#planKeyEpochs(known, announcement)
-    const blockAt = this.#blockReader(known)
-    const confirmations = await this.#planConfirmations(known, blockAt)
+    const confirmations = await this.#planConfirmations(known)
     const frame = { headers, memberChanges, keyEpochs, confirmations, deposits: [] }
     const room = MAX_L1_SECTION_BYTES - SECTION_OVERHEAD_BYTES - encodeL1Section(frame).length
     const { l1Height } = getPegBooks(known)
     const place = { chainHeight: l1Height, tipHeight: l1TipHeight }
     const isOpen = activeKeyEpoch(view) !== undefined
-    const deposits = isOpen ? await this.#planDeposits(known, place, room, blockAt) : []
+    const deposits = isOpen ? await this.#planDeposits(known, place, room) : []
     return {
       section: { ...frame, deposits },
       waitsForHeaders:
@@ -275,95 +264,9 @@ class Planner implements L1SectionPlanner {
     return matureGroups(view, params, book.ripe(), place).length > 0
   }
 
-  // --- headers ------------------------------------------------------------------------------
-
-  async #planHeaders(view: StateView, until: number): Promise<readonly Uint8Array[]> {
-    const { l1 } = this.#parts
-    const books = getPegBooks(view)
-    const last = Math.min(until, books.l1Height + HEADERS_PER_BLOCK)
-    const next = new Map<BlockHash, Uint8Array>()
-    const headers: Uint8Array[] = []
-    let previous: BlockHash = books.l1Hash
-    for (let height = books.l1Height + 1; height <= last; height++) {
-      const header = this.#nextHeaders.get(previous) ?? (await this.#readHeader(height))
-      // L1 moved while we read, or is on another branch than the chain: say what is sure.
-      if (header === undefined || decodeHeader(header).previousHash !== previous) break
-      next.set(previous, header)
-      headers.push(header)
-      previous = headerHash(decodeHeader(header))
-    }
-    this.#nextHeaders = next
-    if (headers.length === 0) return []
-    if ((await l1.blockHashAt(books.l1Height + headers.length)) === previous) return headers
-    // What was read before a reorganisation is no longer in the best chain.
-    this.#nextHeaders = new Map()
-    return []
-  }
-
-  async #readHeader(height: number): Promise<Uint8Array | undefined> {
-    const { l1 } = this.#parts
-    const hash = await l1.blockHashAt(height)
-    return hash === undefined ? undefined : (await l1.header(hash))?.header
-  }
-
   // --- proofs -------------------------------------------------------------------------------
 
-  #blockReader(known: StateView): BlockReader {
-    const read = new Map<number, L1Block | undefined>()
-    return async (height) => {
-      if (read.has(height)) return read.get(height)
-      const header = findL1Header(known, height)
-      const block =
-        header === undefined ? undefined : await this.#parts.l1.block(headerHash(header))
-      // Blocks are large; proofs of neighbours are wanted one after the other.
-      read.clear()
-      read.set(height, block)
-      return block
-    }
-  }
-
-  async #prove(
-    known: StateView,
-    txid: Txid,
-    height: number,
-    blockAt: BlockReader,
-  ): Promise<FoundProof> {
-    const key = `${txid} ${height}`
-    const before = this.#proofs.get(key)
-    if (before !== undefined) return before
-    // Kept since the deposit was seen: a pruned L1 node has no block to make it of any more.
-    const kept = this.#parts.book.findProof(txid, height)
-    const proof =
-      kept !== undefined && checkL1Proof(known, kept).ok
-        ? kept
-        : await this.#proveAnew(known, txid, height, blockAt)
-    if (typeof proof === 'string') {
-      const data = { l1Txid: txid, l1Height: height, reason: proof }
-      this.#parts.log.warn(data, 'cannot be proved under this header')
-    }
-    this.#proofs.set(key, proof)
-    return proof
-  }
-
-  async #proveAnew(
-    known: StateView,
-    txid: Txid,
-    height: number,
-    blockAt: BlockReader,
-  ): Promise<FoundProof> {
-    const block = await blockAt(height)
-    if (block === undefined) return 'no-block'
-    const found = findL1TransactionProof(block, txid)
-    if (found === undefined) return 'not-there'
-    const isUsable =
-      found.transaction.length <= MAX_L1_TRANSACTION_BYTES && checkL1Proof(known, found).ok
-    return isUsable ? found : 'unusable'
-  }
-
-  async #planConfirmations(
-    known: StateView,
-    blockAt: BlockReader,
-  ): Promise<readonly L1TransactionProof[]> {
+  async #planConfirmations(known: StateView): Promise<readonly L1TransactionProof[]> {
     const { l1Height } = getPegBooks(known)
     const proofs: L1TransactionProof[] = []
     // A block may move the state on while L1 is asked, and a walk must not live to see that.
@@ -372,7 +275,7 @@ class Planner implements L1SectionPlanner {
       if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
       const found = this.#parts.finder.find(batch)
       if (found === undefined || found.l1Height > l1Height) continue
-      const proof = await this.#prove(known, found.txid, found.l1Height, blockAt)
+      const proof = await this.#proofs.find(known, found.txid, found.l1Height)
       if (typeof proof !== 'string') proofs.push(proof)
     }
     return proofs
@@ -382,7 +285,6 @@ class Planner implements L1SectionPlanner {
     known: StateView,
     place: L1Place,
     roomBytes: number,
-    blockAt: BlockReader,
   ): Promise<readonly DepositProof[]> {
     const { params, book } = this.#parts
     const proofs = new Map<Txid, L1TransactionProof>()
@@ -397,7 +299,7 @@ class Planner implements L1SectionPlanner {
         if (chosen.length + taken.length >= DEPOSITS_PER_BLOCK) break
         if (!this.#paysRecipient(known, deposit)) continue
         const { txid } = deposit.outPoint
-        const proof = await this.#prove(known, txid, deposit.l1Height, blockAt)
+        const proof = await this.#proofs.find(known, txid, deposit.l1Height)
         if (proof === 'not-there') await book.misplaced(deposit.outPoint)
         if (typeof proof === 'string' || isOwnChange(known, deposit, proof)) continue
         const isShared = proofs.has(txid) || added.has(txid)
@@ -442,11 +344,6 @@ class Planner implements L1SectionPlanner {
     return EMPTY_L1_SECTION
   }
 }
-
-/** Or why there is none: `not-there` for ever, since the header is final; `no-block` for now. */
-type FoundProof = L1TransactionProof | 'no-block' | 'not-there' | 'unusable'
-
-type BlockReader = (height: number) => Promise<L1Block | undefined>
 
 function proofBytes({ transaction, merkle }: L1TransactionProof): number {
   return transaction.length + merkle.branch.length * 32 + PROOF_OVERHEAD_BYTES

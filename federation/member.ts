@@ -8,17 +8,17 @@
  * The steps of a pass do not depend on each other; one that fails leaves the others alone.
  */
 
-import { decodeHeader, headerHash } from '../src/bitcoin/header.ts'
+import { headerHash } from '../src/bitcoin/header.ts'
 import { decodeTransaction, transactionId } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
-import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../src/chain/l1-section.ts'
+import { EMPTY_L1_SECTION } from '../src/chain/l1-section.ts'
 import { memberSets } from '../src/chain/member-sets.ts'
 import type { ChainParams } from '../src/chain/params.ts'
 import { type Batch, openBatches } from '../src/chain/peg/batches.ts'
 import { getPegBooks } from '../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../src/chain/peg/deposit-address.ts'
-import { findClaimHeight, isExpired, spendsReserves } from '../src/chain/peg/deposits.ts'
+import { findClaimHeight, spendsReserves } from '../src/chain/peg/deposits.ts'
 import { isFrozen } from '../src/chain/peg/freeze.ts'
 import { depositScriptOf, findDepositEpoch } from '../src/chain/peg/key-epochs.ts'
 import { findL1Header } from '../src/chain/peg/l1-headers.ts'
@@ -37,11 +37,11 @@ import { createDepositWatcher, type DepositWatcher } from './deposits/deposit-wa
 import { createFeeRates, type FeeRates } from './fee-rates.ts'
 import type { CeremonyProgress, KeyCeremonies } from './key-ceremonies.ts'
 import type { BitcoinL1 } from './l1/bitcoin-l1.ts'
-import { isL1Failure } from './l1-failure.ts'
 import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-planner.ts'
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
 import { createMemberFaults, type MemberFault, type MemberFaults } from './member-faults.ts'
 import { type MemberNetwork, networkOfEpoch } from './member-network.ts'
+import { createMemberSteps, type MemberSteps } from './member-steps.ts'
 import { bindMemberStore } from './member-store.ts'
 import type { MembershipPool } from './membership-pool.ts'
 import {
@@ -50,6 +50,7 @@ import {
 } from './releases/confirmation-finder.ts'
 import { createReleaseSigner, type ReleaseSigner } from './releases/release-signer.ts'
 import { openSignedBatches, type SignedBatches } from './releases/signed-batches.ts'
+import { createSectionJudge, type SectionJudge } from './section-judge.ts'
 import { decodeEnvelope } from './signing/envelope.ts'
 import type { KeyStore } from './signing/key-store.ts'
 import type { SigningWork } from './signing/work-jobs.ts'
@@ -140,9 +141,8 @@ class RunningMember implements Member {
   readonly #planner: L1SectionPlanner
   readonly #watcher: DepositWatcher
   readonly #handlers: (() => void)[] = []
-  /** Steps of the last pass that failed for reasons other than L1, by name. */
-  readonly #faults = new Map<string, string>()
-  readonly #background = new Set<Promise<unknown>>()
+  readonly #judge: SectionJudge
+  readonly #steps: MemberSteps
   readonly #memberFaults: MemberFaults
   /** By key epoch. */
   readonly #signers = new Map<number, ReleaseSigner>()
@@ -172,6 +172,13 @@ class RunningMember implements Member {
     })
     this.#finder = createConfirmationFinder(l1)
     this.#feeRates = createFeeRates({ params, l1, clock, lastRate: parts.lastFeeRate })
+    this.#judge = createSectionJudge({
+      params,
+      l1,
+      l1View: this.#l1View,
+      feeRates: this.#feeRates,
+    })
+    this.#steps = createMemberSteps(log)
     const announcement = () => keys.announcement() ?? membership.announcement()
     const finder = this.#finder
     this.#planner = createL1SectionPlanner({
@@ -219,6 +226,7 @@ class RunningMember implements Member {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
+    this.#steps.stop()
     this.#cancelTick?.()
     this.#cancelMore?.()
     const { l1, keys, signingJournal, keyStore, store } = this.#parts
@@ -228,7 +236,7 @@ class RunningMember implements Member {
     await this.desk.stop()
     await Promise.all([...this.#signers.values()].map((signer) => signer.stop()))
     await this.#working
-    await Promise.allSettled(this.#background)
+    await this.#steps.settled()
     await keys.stop()
     await signingJournal.close()
     await keyStore.close()
@@ -241,7 +249,7 @@ class RunningMember implements Member {
 
   problems(): readonly string[] {
     const { keys, state } = this.#parts
-    const problems = [...this.#faults].map(([step, reason]) => `${step} failed: ${reason}`)
+    const problems = [...this.#steps.problems()]
     problems.push(...keys.problems())
     const unread = this.#watcher.problem()
     if (unread !== undefined) problems.push(unread)
@@ -282,7 +290,9 @@ class RunningMember implements Member {
     const health = this.#l1View.health()
     if (health.state === 'ok' && !this.#stopped) {
       const { height, hash } = health
-      await this.#waitBriefly(this.#step('planning', () => this.#planner.prepare({ height, hash })))
+      await this.#waitBriefly(
+        this.#steps.run('planning', () => this.#planner.prepare({ height, hash })),
+      )
     }
     // L1 may have changed its mind meanwhile.
     const isUsable = this.#l1View.health().state === 'ok' && !this.#stopped
@@ -299,39 +309,8 @@ class RunningMember implements Member {
     cancel?.()
   }
 
-  async judge(_state: ChainState, proposal: PegProposal): Promise<PegJudgement> {
-    const { l1Section, feeRate } = proposal
-    if (!this.#feeRates.isReasonable(feeRate)) return 'pending'
-    if (isEmptyL1Section(l1Section)) return 'valid'
-    // On another network or branch nothing about L1 is agreed to, whatever it is proved under.
-    const { state } = this.#l1View.health()
-    if (state === 'wrong-network' || state === 'forked') return 'pending'
-    if (this.#isLate(l1Section)) return 'pending'
-    // Everything else in a section is proved under its headers, so only they need an opinion.
-    const last = l1Section.headers.at(-1)
-    if (last === undefined) return 'valid'
-    try {
-      return (await this.#isBuried(last)) ? 'valid' : 'pending'
-    } catch (error) {
-      if (!isL1Failure(error)) throw error
-      return 'pending'
-    }
-  }
-
-  /**
-   * The rule counts in the chain's headers. Own L1 is ahead of these, by much after a long stop: a deposit
-   * that is old by its count may be taken back by the recovery keys.
-   */
-  #isLate({ deposits }: L1Section): boolean {
-    const health = this.#l1View.health()
-    if (health.state !== 'ok') return false
-    return deposits.some(({ l1Height }) => isExpired(this.#parts.params, l1Height, health.height))
-  }
-
-  /** The last header is enough: the rules have linked the others to it, and they are deeper. */
-  async #isBuried(header: Uint8Array): Promise<boolean> {
-    const known = await this.#parts.l1.header(headerHash(decodeHeader(header)))
-    return known?.inBestChain === true && known.confirmations >= this.#parts.params.peg.l1Depth
+  judge(_state: ChainState, proposal: PegProposal): Promise<PegJudgement> {
+    return this.#judge.judge(proposal)
   }
 
   hasWork(state: ChainState): boolean {
@@ -349,7 +328,7 @@ class RunningMember implements Member {
       const txid = transactionId(decodeTransaction(proof.transaction))
       return proof.claims.map(({ vout }) => ({ txid, vout }))
     })
-    if (minted.length > 0) this.#inBackground('settling', () => this.#opened.book.settle(minted))
+    if (minted.length > 0) void this.#steps.run('settling', () => this.#opened.book.settle(minted))
     this.#work()
   }
 
@@ -404,17 +383,17 @@ class RunningMember implements Member {
     const { signed } = this.#opened
     const { view } = this.#parts.state()
     const open = [...openBatches(view)]
-    await this.#step('registering', () => this.#watchGifts())
+    await this.#steps.run('registering', () => this.#watchGifts())
     const progress = [
-      await this.#step('scanning', () => this.#watcher.scan(height)),
-      await this.#step('looking for batches', () => this.#finder.look(open, height)),
-      await this.#step('looking back', () => this.#watcher.lookBack()),
+      await this.#steps.run('scanning', () => this.#watcher.scan(height)),
+      await this.#steps.run('looking for batches', () => this.#finder.look(open, height)),
+      await this.#steps.run('looking back', () => this.#watcher.lookBack()),
     ]
-    await this.#step('planning', () => this.#planner.prepare({ height, hash }))
+    await this.#steps.run('planning', () => this.#planner.prepare({ height, hash }))
     this.#changed()
-    await this.#step('fee rates', () => this.#feeRates.refresh())
-    await this.#step('signing', () => this.#updateSigners())
-    if (!this.#isFrozen()) await this.#step('sending', () => signed.broadcast(view, hash))
+    await this.#steps.run('fee rates', () => this.#feeRates.refresh())
+    await this.#steps.run('signing', () => this.#updateSigners())
+    if (!this.#isFrozen()) await this.#steps.run('sending', () => signed.broadcast(view, hash))
     if (progress.includes('more')) this.#workSoon()
   }
 
@@ -438,38 +417,6 @@ class RunningMember implements Member {
     this.#cancelMore?.()
     if (this.#stopped) return
     this.#cancelMore = this.#parts.runtime.timers.after(0, () => this.#work())
-  }
-
-  /** A step of its own: L1 may fail, and is asked again later; anything else is told to the operator. */
-  async #step<T>(name: string, run: () => Promise<T>): Promise<T | undefined> {
-    if (this.#stopped) return undefined
-    try {
-      const result = await run()
-      this.#faults.delete(name)
-      return result
-    } catch (error) {
-      if (isL1Failure(error)) {
-        this.#parts.runtime.log.debug(
-          { step: name, error: error.message },
-          'L1 failed; later again',
-        )
-      } else this.#fault(name, error)
-      return undefined
-    }
-  }
-
-  #fault(name: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error)
-    if (this.#faults.get(name) === reason) return
-    this.#faults.set(name, reason)
-    const stack = error instanceof Error ? error.stack : undefined
-    this.#parts.runtime.log.error({ step: name, error: stack ?? reason }, 'a member step failed')
-  }
-
-  #inBackground(name: string, run: () => Promise<void>): void {
-    const work = this.#step(name, run)
-    this.#background.add(work)
-    void work.finally(() => this.#background.delete(work))
   }
 
   /** One for each key that this member has a share of; keys are retired, and still sign what is left. */

@@ -50,8 +50,8 @@ export function prepareReservesProof(
     headers.set(l1Height, known)
     return known
   }
-  const { key } = getEpochBooks(view)
-  const epochs = new Set(key === undefined ? [] : [key])
+  const { key: keyEpochNow } = getEpochBooks(view)
+  const epochs = new Set(keyEpochNow === undefined ? [] : [keyEpochNow])
   const groups = new Map<
     Txid,
     { l1Height: number; header: ProvedRecord; coins: StatePart['coins'][number][] }

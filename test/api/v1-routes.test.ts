@@ -337,6 +337,9 @@ describe('health', () => {
   })
 })
 
+const submitChange = (chain: ChainFixture, body: object) =>
+  apiFixture(chain).post('/v1/federation/member-change', JSON.stringify(body), JSON_TYPE)
+
 describe('a change of members', () => {
   const change = {
     epoch: 1,
@@ -344,12 +347,10 @@ describe('a change of members', () => {
     members: ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(64)),
     approvals: [0, 2, 3].map((signer) => ({ signer, signature: `0${signer}`.repeat(64) })),
   }
-  const submit = (chain: ChainFixture, body: object) =>
-    apiFixture(chain).post('/v1/federation/member-change', JSON.stringify(body), JSON_TYPE)
 
   it('is handed to the node', async () => {
     const { chain } = storyChain()
-    const response = await submit(chain, change)
+    const response = await submitChange(chain, change)
     expect(response.status).toBe(202)
     expect(await response.json()).toEqual({ accepted: true })
     const [taken] = chain.memberChanges
@@ -367,7 +368,7 @@ describe('a change of members', () => {
     ['something else', { ...change, more: 1 }],
   ])('is refused with %s', async (_what, body) => {
     const { chain } = storyChain()
-    await expectProblem(await submit(chain, body), 400, 'invalid-request')
+    await expectProblem(await submitChange(chain, body), 400, 'invalid-request')
     expect(chain.memberChanges).toEqual([])
   })
 })

@@ -180,7 +180,7 @@ describe('the chain id', () => {
 
   it('is this for this file', () => {
     expect(chainId(genesis)).toBe(
-      'eadf37657266ba2121b76c2d007492e5e641e605608dfe699bfbd4ec536eabb6',
+      '288d0f159e1f237bc7de8a9f2021bdc7393c35141b4c595fd1a7b7a8bf28422d',
     )
   })
 })

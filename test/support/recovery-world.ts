@@ -48,7 +48,8 @@ function shortDelay(): Genesis {
     salt: '00'.repeat(32),
   })
   const recovery = { ...genesis.peg.recovery, delayBlocks: DELAY_BLOCKS }
-  return parseGenesis({ ...genesis, peg: { ...genesis.peg, recovery } })
+  const refreshAfterL1Blocks = DELAY_BLOCKS / 2
+  return parseGenesis({ ...genesis, peg: { ...genesis.peg, recovery, refreshAfterL1Blocks } })
 }
 
 interface Paid {
