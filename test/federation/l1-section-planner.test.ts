@@ -14,6 +14,7 @@ import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/ch
 import type { MemberChange } from '../../src/chain/member-change.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
+import { CHANGE_RECIPIENT } from '../../src/chain/peg/deposit-address.ts'
 import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
@@ -395,6 +396,42 @@ describe('the L1 section planner', () => {
     expect(isMoved).toBe(true)
     await planner.prepare(world.l1Tip)
     expect(planner.take(world.chain.state).confirmations).toHaveLength(2)
+  })
+
+  it('takes no change for a gift while it is behind, and does not know the coins that paid it', async () => {
+    const world = await BatchWorld.open()
+    const behind = world.chain.state
+    const batch = await world.addBatch('user 0')
+    const shares = [0, 1, 2].map((member) => memberShare(member, world))
+    world.send(signAlone(world, batch, shares))
+    await world.mine(5)
+    const book = await world.openBook()
+    const own = [aUser('user 0').script, CHANGE_RECIPIENT].map((to) => world.registration(to))
+    const registrations = new Map(own.map((one) => [bytesToHex(one.script), one]))
+    for (let height = 1; height <= world.l1Tip.height; height++) {
+      const { transactions } = world.l1Chain.blockAt(height)!.block
+      // As a member sees it whose chain does not have the reserves yet.
+      await book.record(
+        scanBlock(transactions, height, registrations, () => false),
+        undefined,
+      )
+    }
+    expect([...book.ripe()]).toHaveLength(2)
+    const planner = createL1SectionPlanner({
+      params: world.params,
+      state: () => behind,
+      l1: world.l1.port,
+      book,
+      finder: createConfirmationFinder(world.l1.port),
+      memberChange: () => undefined,
+      announcement: () => undefined,
+      clock: world.runtime.clock,
+      log: world.runtime.log,
+    })
+    await planner.prepare(world.l1Tip)
+    const { deposits } = planner.take(behind)
+    expect(deposits.flatMap(({ claims }) => claims)).toHaveLength(1)
+    expect(world.runtime.lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
   it('steps back when the others do not agree, and tries again later and later', async () => {
