@@ -1,5 +1,5 @@
 /**
- * Four members become five, then one of them is replaced: processes, the embedded L1, payments all the
+ * Four members become five, then one of them is replaced: processes, a real bitcoind, payments all the
  * time, deposits and releases in flight, and members killed in the middle of what matters most.
  */
 
@@ -10,6 +10,7 @@ import { until } from '../../src/cli/devnet/until.ts'
 import { homePaths } from '../../src/cli/node/node-home.ts'
 import type { NodeStatus } from '../../src/cli/node-answers.ts'
 import { sats } from '../../src/primitives/units.ts'
+import { bitcoindPath } from '../support/bitcoind.ts'
 import { eventually, PATIENCE_MS } from '../support/devnet.ts'
 import {
   depositWhen,
@@ -57,11 +58,13 @@ async function hasShareFile(validator: FleetValidator, name: RegExp): Promise<vo
   )
 }
 
-describe('a federation whose members change', () => {
+describe.skipIf(bitcoindPath === undefined)('a federation whose members change', () => {
   const world = useFleet({
     title: 'member change',
     validators: 4,
     createNetwork: () => DIRECT_NETWORK,
+    bitcoind: bitcoindPath ?? '',
+    skip: bitcoindPath === undefined,
     lanes: 2,
   })
   const newcomers: Newcomer[] = []

@@ -5,18 +5,24 @@ import { createSystemRuntime } from '../../src/runtime/system-runtime.ts'
 
 const { log } = createSystemRuntime({ logLevel: 'silent' })
 
-const failsWith = (error: Error) => () => Promise.reject(error)
+async function unplugged(): Promise<never> {
+  throw new L1UnavailableError('gone')
+}
+
+async function diskFull(): Promise<never> {
+  throw new RangeError('disk full')
+}
 
 describe('the steps of a member', () => {
   it('leave a failure of L1 for later, without a word to the operator', async () => {
     const steps = createMemberSteps(log)
-    expect(await steps.run('scanning', failsWith(new L1UnavailableError('gone')))).toBeUndefined()
+    expect(await steps.run('scanning', unplugged)).toBeUndefined()
     expect(steps.problems()).toEqual([])
   })
 
   it('tell of any other failure until the step succeeds', async () => {
     const steps = createMemberSteps(log)
-    await steps.run('settling', failsWith(new RangeError('disk full')))
+    await steps.run('settling', diskFull)
     expect(steps.problems()).toEqual(['settling failed: disk full'])
     expect(await steps.run('settling', () => Promise.resolve(7))).toBe(7)
     expect(steps.problems()).toEqual([])

@@ -22,6 +22,7 @@ export interface FleetWorldOptions<N extends FleetNetwork> {
   readonly title: string
   readonly validators: number
   readonly createNetwork: () => N
+  readonly bitcoind?: FleetOptions['bitcoind']
   readonly genesis?: NonNullable<FleetOptions['genesis']>
   /** Of payments. @default 4 */
   readonly lanes?: number
@@ -41,7 +42,7 @@ export function numberOf(variable: string, usual: number): number {
 export function useFleet<N extends FleetNetwork>(
   options: FleetWorldOptions<N>,
 ): () => FleetWorld<N> {
-  const { title, validators, createNetwork, genesis, lanes = 4, skip = false } = options
+  const { title, validators, createNetwork, bitcoind, genesis, lanes = 4, skip = false } = options
   const folder = useFolder('causeway-fleet-')
   let world: FleetWorld<N> | undefined
   beforeAll(async () => {
@@ -54,6 +55,7 @@ export function useFleet<N extends FleetNetwork>(
         folder: join(folder.path, 'net'),
         validators,
         network,
+        ...(bitcoind === undefined ? {} : { bitcoind }),
         ...(genesis === undefined ? {} : { genesis }),
       })
       const load = await createPaymentLoad(fleet, { lanes, random })

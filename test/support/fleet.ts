@@ -1,6 +1,7 @@
 /**
- * Validators as processes on a network that can be made to fail, with the embedded L1 in this process.
- * It is a devnet of another make, so everything that can be asked of a devnet can be asked of it.
+ * Validators as processes on a network that can be made to fail, with the embedded L1 in this process
+ * or a bitcoind. It is a devnet of another make, so everything that can be asked of a devnet can be
+ * asked of it.
  */
 
 import { writeFileSync } from 'node:fs'
@@ -28,6 +29,8 @@ export interface FleetOptions {
   readonly folder: string
   readonly validators: number
   readonly network: FleetNetwork
+  /** Of the bitcoind that is L1; without, the embedded regtest chain. */
+  readonly bitcoind?: string
   /** What is different from a devnet's genesis. */
   readonly genesis?: Partial<Pick<Genesis, 'heartbeatMs' | 'minBlockIntervalMs'>>
 }
@@ -66,12 +69,14 @@ async function createFleet({
   folder,
   validators: count,
   network,
+  bitcoind = '',
   genesis,
 }: FleetOptions): Promise<Fleet> {
   const ports = await findFreePorts(count * 2 + 1)
   const [rpcPort = 0, ...others] = ports
   const [apiPorts, p2pPorts] = [others.slice(0, count), others.slice(count)]
-  const l1: DevnetFiles['l1'] = { kind: 'embedded', rpcPort, target: '' }
+  const kind = bitcoind === '' ? 'embedded' : 'bitcoind'
+  const l1: DevnetFiles['l1'] = { kind, rpcPort, target: bitcoind }
   const files = await createDevnet({
     folder,
     l1,
