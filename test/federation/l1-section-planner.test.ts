@@ -14,15 +14,11 @@ import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/ch
 import type { MemberChange } from '../../src/chain/member-change.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { getPegBooks } from '../../src/chain/peg/books.ts'
-import { CHANGE_RECIPIENT } from '../../src/chain/peg/deposit-address.ts'
 import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announcement.ts'
-import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
 import { aUser } from '../support/chain-world.ts'
 import { WALLET_SCRIPT } from './l1/taproot-spender.ts'
-import { memberShare, PegWorld, seen, until } from './peg-world.ts'
-import { BatchWorld } from './releases/batch-world.ts'
-import { signAlone } from './releases/sign-alone.ts'
+import { PegWorld, seen, until } from './peg-world.ts'
 
 const alice = aUser('alice').script
 const bob = aUser('bob').script
@@ -106,19 +102,6 @@ class Planning {
 
   supply(): bigint {
     return getPegBooks(this.state.view).totals.supply
-  }
-}
-
-function strictlyWalked(world: PegWorld): StateView {
-  return {
-    get: (key) => world.chain.state.view.get(key),
-    *range(namespace) {
-      const { height } = world.chain.state.tip
-      for (const record of world.chain.state.view.range(namespace)) {
-        expect(world.chain.state.tip.height).toBe(height)
-        yield record
-      }
-    },
   }
 }
 
@@ -362,76 +345,6 @@ describe('the L1 section planner', () => {
     expect(planning.planner.hasWork(planning.state)).toBe(false)
     await planning.prepare()
     expect(planning.planner.hasWork(planning.state)).toBe(true)
-  })
-
-  it('survives a block that moves the state on while it proves confirmations', async () => {
-    const world = await BatchWorld.withBatches(2)
-    const shares = [0, 1, 2].map((member) => memberShare(member, world))
-    for (const batch of world.openBatches()) world.send(signAlone(world, batch, shares))
-    await world.mine(5)
-    const finder = createConfirmationFinder(world.l1.port)
-    await finder.look(world.openBatches(), world.l1Tip.height)
-    let isMoved = false
-    const l1 = new Proxy(world.l1.port, {
-      get: (target, name) => {
-        if (name !== 'block' || isMoved) return Reflect.get(target, name)
-        isMoved = true
-        world.chain.extend()
-        return Reflect.get(target, name)
-      },
-    })
-    const planner = createL1SectionPlanner({
-      params: world.params,
-      // As a node's state is: it must not change while it is walked.
-      state: () => ({ ...world.chain.state, view: strictlyWalked(world) }),
-      l1,
-      book: await world.openBook(),
-      finder,
-      announcement: () => undefined,
-      memberChange: () => undefined,
-      clock: world.runtime.clock,
-      log: world.runtime.log,
-    })
-    await planner.prepare(world.l1Tip)
-    expect(isMoved).toBe(true)
-    await planner.prepare(world.l1Tip)
-    expect(planner.take(world.chain.state).confirmations).toHaveLength(2)
-  })
-
-  it('takes no change for a gift while it is behind, and does not know the coins that paid it', async () => {
-    const world = await BatchWorld.open()
-    const behind = world.chain.state
-    const batch = await world.addBatch('user 0')
-    const shares = [0, 1, 2].map((member) => memberShare(member, world))
-    world.send(signAlone(world, batch, shares))
-    await world.mine(5)
-    const book = await world.openBook()
-    const own = [aUser('user 0').script, CHANGE_RECIPIENT].map((to) => world.registration(to))
-    const registrations = new Map(own.map((one) => [bytesToHex(one.script), one]))
-    for (let height = 1; height <= world.l1Tip.height; height++) {
-      const { transactions } = world.l1Chain.blockAt(height)!.block
-      // As a member sees it whose chain does not have the reserves yet.
-      await book.record(
-        scanBlock(transactions, height, registrations, () => false),
-        undefined,
-      )
-    }
-    expect([...book.ripe()]).toHaveLength(2)
-    const planner = createL1SectionPlanner({
-      params: world.params,
-      state: () => behind,
-      l1: world.l1.port,
-      book,
-      finder: createConfirmationFinder(world.l1.port),
-      memberChange: () => undefined,
-      announcement: () => undefined,
-      clock: world.runtime.clock,
-      log: world.runtime.log,
-    })
-    await planner.prepare(world.l1Tip)
-    const { deposits } = planner.take(behind)
-    expect(deposits.flatMap(({ claims }) => claims)).toHaveLength(1)
-    expect(world.runtime.lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
   it('steps back when the others do not agree, and tries again later and later', async () => {
