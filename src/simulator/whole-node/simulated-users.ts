@@ -110,10 +110,26 @@ export class SimulatedUsers {
     const sent = l1.truth.mempool.add(transaction)
     if (!sent.ok) return false
     note(`${user.name} deposits ${amounts.join(' + ')} through ${node?.name ?? ''}`)
+    if (random.chance(0.15)) this.#takeBack(transaction)
     for (const [vout, value] of amounts.entries()) {
       this.deposits.push({ txid: transaction, vout, recipient: user.script, value })
     }
     return true
+  }
+
+  /** Before it is mined, or before what mined it is replaced, the money may go elsewhere (BIP125). */
+  #takeBack(transaction: Transaction): void {
+    const { time, random, l1, note } = this.#world
+    time.after(random.between(0, 6_000), () => {
+      const coins = transaction.inputs.map(({ prevout }) => ({
+        outPoint: prevout,
+        value: l1.truth.coins.findCoin(prevout)?.value ?? 0n,
+      }))
+      const value = coins.reduce((sum, coin) => sum + coin.value, 0n) - 5n * L1_FEE
+      if (value <= 0n) return
+      const rival = MINER.spend(coins, [{ value: sats(value), script: MINER.script }])
+      if (l1.truth.mempool.add(rival).ok) note('a deposit is taken back before it is mined')
+    })
   }
 
   /** Paid out of one of the miner's rewards; undefined when all are spent. */
@@ -141,7 +157,7 @@ export class SimulatedUsers {
     for (const { txid, vout, recipient } of this.deposits) {
       const outPoint = { txid: transactionId(txid), vout }
       if (canonical.claims.has(outPointKey(outPoint))) continue
-      await unlessItsDiskFails(this.#someNode()?.running?.member.desk.claim(outPoint, recipient))
+      await unlessItsDiskFails(this.#someNode()?.running?.member?.desk.claim(outPoint, recipient))
     }
   }
 
@@ -256,7 +272,7 @@ async function addressFrom(
   node: WholeNode | undefined,
   user: SimulatedWallet,
 ): Promise<Uint8Array | undefined> {
-  const answer = await unlessItsDiskFails(node?.running?.member.desk.request(user.script))
+  const answer = await unlessItsDiskFails(node?.running?.member?.desk.request(user.script))
   return answer?.ok === true ? answer.value.script : undefined
 }
 

@@ -44,6 +44,8 @@ export const FAULT_KINDS = [
   'everybody crashes',
   'disk error',
   'slow disk',
+  'chain lost',
+  'member store lost',
   'signing thread dies',
   'clock wrong',
   'machine suspended',
@@ -65,6 +67,8 @@ export interface WholeFaultyWorld {
   readonly l1Depth: number
   /** Milliseconds between troubles, times this. */
   readonly pace: number
+  /** This honest node's database is about to vanish. */
+  losesChain(node: WholeNode): void
   /** A Byzantine member's L1 follows a branch of its own. */
   lie(): void
   note(text: string): void
@@ -81,6 +85,8 @@ export class WholeFaults {
     'everybody crashes': 0,
     'disk error': 0,
     'slow disk': 0,
+    'chain lost': 0,
+    'member store lost': 0,
     'signing thread dies': 0,
     'clock wrong': 0,
     'machine suspended': 0,
@@ -199,9 +205,23 @@ export class WholeFaults {
     const isSlow = random.chance(0.4)
     node.device.syncMs = isSlow ? [10, 80] : USUAL_SYNC_MS
     if (isSlow) this.happened('slow disk', node.name)
-    if (!node.isUp || !random.chance(0.3)) return
+    if (!node.isUp) return
+    if (random.chance(0.08)) this.#lose(node)
+    if (!random.chance(0.3)) return
     node.device.error = random.pick(['ENOSPC', 'EIO'] as const)
     this.happened('disk error', `${node.name} ${node.device.error}`)
+  }
+
+  /** One chain in a run: what a quorum had forgotten would be forgotten. */
+  #lose(node: WholeNode): void {
+    if (this.counts['chain lost'] === 0 && this.#world.random.chance(0.5)) {
+      this.happened('chain lost', node.name)
+      this.#world.losesChain(node)
+      node.lose('chain')
+    } else {
+      this.happened('member store lost', node.name)
+      node.lose('member store')
+    }
   }
 
   /** One clock at a time is far wrong: q of them could take the chain with them. */

@@ -11,7 +11,7 @@ import type { ChainParams } from '../../chain/params.ts'
 import type { KeyEpochAnnouncement } from '../../chain/peg/key-epoch-announcement.ts'
 import type { ConsensusTimings } from '../../consensus/config.ts'
 import { type Node, openNode } from '../../node/node.ts'
-import type { PegSide } from '../../node/peg-side.ts'
+import { observerPegSide, type PegSide } from '../../node/peg-side.ts'
 import { present } from '../../primitives/assert.ts'
 import { hashToBytes, type XOnlyKey } from '../../primitives/hashes.ts'
 import type { Network, Runtime } from '../../runtime/runtime.ts'
@@ -31,6 +31,9 @@ import { StoreFile } from './simulated-store.ts'
 import { StorageDevice } from './storage-device.ts'
 import { openWholeMember } from './whole-member.ts'
 import type { WorldTime } from './world-time.ts'
+
+/** How often its operator looks at a node that is to get its key back. */
+const OPERATOR_LOOKS_MS = 1_000
 
 /** What a node says of itself, to checkers and to the trace. */
 export interface WholeNodeObserver {
@@ -70,7 +73,8 @@ interface OpenedBeside {
 
 export interface RunningProcess {
   readonly node: Node
-  readonly member: Member
+  /** An observer has none. */
+  readonly member: Member | undefined
   readonly network: NodeNetwork
   readonly life: ProcessLife
 }
@@ -81,14 +85,17 @@ export class WholeNode {
   readonly l1: MemberL1
   readonly device: StorageDevice
   readonly journal: LogFile
-  readonly chain: StoreFile
+  chain: StoreFile
   readonly keys: KeyFolder
   readonly change: ChangeFile
   corruption: Corruption = {}
   /** The most timers of one life at a time. */
   mostTimers = 0
-  readonly #federation: StoreFile
+  #federation: StoreFile
   readonly #signing: LogFile
+  readonly #observing: LogFile
+  /** Its operator has moved the validator key away, and it follows as an observer. */
+  #isKeyAway = false
   readonly #world: WholeNodeWorld
   #life: ProcessLife | undefined
   #running: RunningProcess | undefined
@@ -105,6 +112,7 @@ export class WholeNode {
     this.change = new ChangeFile(this.device)
     this.#federation = new StoreFile(this.device)
     this.#signing = new LogFile(this.device)
+    this.#observing = new LogFile(this.device)
   }
 
   get name(): string {
@@ -155,15 +163,29 @@ export class WholeNode {
     this.#life?.dieAtCall(count)
   }
 
+  /**
+   * The process is killed, and one of its databases is gone: the journals and keys are elsewhere. Without
+   * its chain the operator does as the handbook says: the node follows without its key until it is in
+   * sync again, for it may not vote about what it has forgotten.
+   */
+  lose(what: 'chain' | 'member store'): void {
+    this.crash(`killed, and its ${what} is lost`)
+    const empty = new StoreFile(this.device)
+    if (what === 'member store') this.#federation = empty
+    else {
+      this.chain = empty
+      this.#isKeyAway = true
+    }
+  }
+
   #end(why: string): void {
     this.#life?.end()
     this.#life = undefined
     const running = this.#running
     this.#running = undefined
     if (running !== undefined) this.#world.network.leave(running.network)
-    for (const file of [this.journal, this.chain, this.keys, this.#federation, this.#signing]) {
-      file.crash()
-    }
+    const journals = [this.journal, this.#signing, this.#observing]
+    for (const file of [...journals, this.chain, this.keys, this.#federation]) file.crash()
     this.#world.observer.ended(this, why)
   }
 
@@ -175,17 +197,19 @@ export class WholeNode {
     let node: Node | undefined
     let opened: OpenedBeside | undefined
     const { publicKey } = this
+    const isObserver = this.#isKeyAway
     const sign = (digest: Uint8Array): Uint8Array => this.sign(digest)
     node = await openNode({
       params,
       runtime,
       store: this.chain.open(life),
-      journal: this.journal.open(life),
+      journal: (isObserver ? this.#observing : this.journal).open(life),
       network: wrapped,
-      identity: { publicKey, sign },
+      identity: isObserver ? undefined : { publicKey, sign },
       timings: this.#world.timings,
       payoutScript: p2trScript(hashToBytes(publicKey)),
       createPegSide: async (context) => {
+        if (isObserver) return observerPegSide(params.peg.feeRateFloor)
         opened = await openWholeMember({
           params,
           publicKey,
@@ -214,13 +238,23 @@ export class WholeNode {
       if (event.kind === 'block') observer.committed(this, event.block)
       if (event.kind === 'halted') this.#halted(event.reason, event.isStorage)
     })
-    const { member, membership } = present(opened, 'member')
-    this.#running = { node: running, member, network, life }
+    this.#running = { node: running, member: opened?.member, network, life }
     observer.started(this)
     await running.start()
     if (this.#life !== life) return
-    membership.start()
-    await member.start()
+    if (isObserver) this.#awaitSync(life)
+    opened?.membership.start()
+    await opened?.member.start()
+  }
+
+  /** Its operator looks now and then, and puts the key back when the node says that it is in sync. */
+  #awaitSync(life: ProcessLife): void {
+    this.#world.time.after(OPERATOR_LOOKS_MS, () => {
+      if (this.#life !== life) return
+      if (this.#running?.node.isSynced() !== true) return this.#awaitSync(life)
+      this.#isKeyAway = false
+      this.crash('stopped, and its key put back')
+    })
   }
 
   /** The command ends the process of a node whose disk has failed; any other one stays, and is looked at. */

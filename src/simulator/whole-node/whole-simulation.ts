@@ -129,6 +129,7 @@ class WholeSimulation implements WholeNodeObserver {
       l1,
       l1Depth: params.peg.l1Depth,
       pace: PACE[profile],
+      losesChain: (node) => this.#checkers.losesChain(node),
       lie: () => this.#liars.lieAboutL1(),
       note,
     })

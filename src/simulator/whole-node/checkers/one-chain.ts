@@ -28,6 +28,11 @@ export class OneChain {
     this.#durable.set(node.index, node.height)
   }
 
+  /** Its database is gone with its disk: it begins again. */
+  losesChain(node: WholeNode): void {
+    this.#durable.delete(node.index)
+  }
+
   committed(node: WholeNode, block: Block): void {
     const { canonical, fail, byzantine, params } = this.#watch
     if (byzantine.has(node.index)) return

@@ -58,6 +58,10 @@ export class WholeCheckers {
     this.#oneChain.started(node)
   }
 
+  losesChain(node: WholeNode): void {
+    this.#oneChain.losesChain(node)
+  }
+
   released(node: WholeNode, message: Message): void {
     this.voteRules.released(node, message)
     // A hello is verified with the connection that it came by.
