@@ -9,21 +9,23 @@ import { activeKeyEpoch } from '../../chain/peg/key-epochs.ts'
 import { recoveryViewsMax } from '../checkers/recovery.ts'
 import type { WholeCheckers } from './checkers/whole-checkers.ts'
 import type { WholeWatch } from './checkers/whole-watch.ts'
+import type { FreezeVoters } from './freeze-voters.ts'
 import type { SimulatedUsers } from './simulated-users.ts'
 import type { WholeNode } from './whole-node.ts'
 import type { WorldTime } from './world-time.ts'
 
 /** After the healing everything has ended within this: pauses, batches, confirmations. */
-const END_MS = 120_000
+const END_MS = 180_000
 const LOOK_MS = 500
 const CLAIM_EVERY_MS = 5_000
-/** Links come up again, and members find their L1. */
-const GRACE_MS = 5_000
+/** Links come up again, and members find their L1 and ask it about fees. */
+const GRACE_MS = 14_000
 
 export interface CompletionParts {
   readonly time: WorldTime
   readonly watch: WholeWatch
   readonly users: SimulatedUsers
+  readonly voters: FreezeVoters
   readonly checkers: WholeCheckers
   /** How often timers must grow until a view can succeed. */
   readonly growths: number
@@ -44,13 +46,14 @@ export class RunCompletion {
 
   /** Lets virtual time pass until all is done; `isOver`: something has been broken. */
   async wait(isOver: () => boolean): Promise<void> {
-    const { time, users, watch } = this.#parts
+    const { time, users, voters, watch } = this.#parts
     const fromMs = time.nowMs
     let claimedMs = Number.NEGATIVE_INFINITY
     for (;;) {
       if (time.nowMs - claimedMs >= CLAIM_EVERY_MS) {
         claimedMs = time.nowMs
         void users.claimAll()
+        voters.thaw()
       }
       const endsMs = time.nowMs + LOOK_MS
       await time.runWhile(() => !isOver(), endsMs)

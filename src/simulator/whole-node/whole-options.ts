@@ -29,6 +29,12 @@ export interface WholeResult {
   readonly payments: number
   readonly releases: number
   readonly faults: FaultCounts
+  /** How often the peg was frozen. */
+  readonly freezes: number
+  /** Batches that paid nobody. */
+  readonly upkeeps: number
+  /** Versions of batches after the first. */
+  readonly replacements: number
   readonly votes: number
   readonly packets: number
   readonly adversaries: readonly NodeAdversaryKind[]

@@ -4,16 +4,12 @@
  * world heals, and everything that should finish must finish. Same seed, same run.
  */
 
-import { devnetGenesis } from '../../../genesis/devnet.ts'
-import { chainParams, parseGenesis } from '../../../genesis/network.ts'
 import type { Block } from '../../chain/block.ts'
 import type { ChainParams } from '../../chain/params.ts'
 import { CROWDED_TIMINGS, LAN_TIMINGS, WAN_TIMINGS } from '../../consensus/config.ts'
 import type { Message } from '../../consensus/messages.ts'
 import { faultTolerance } from '../../consensus/quorum.ts'
 import { AssertionError, assert } from '../../primitives/assert.ts'
-import { bytesToHex } from '../../primitives/bytes.ts'
-import { taggedHash } from '../../primitives/sha256.ts'
 import type { PeerId } from '../../runtime/runtime.ts'
 import { LATENCY_PROFILES } from '../latency-profiles.ts'
 import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
@@ -23,16 +19,17 @@ import { ByzantineNodes } from './byzantine-nodes.ts'
 import { CanonicalChain } from './canonical-chain.ts'
 import { withCheapSignatures } from './cheap-signatures.ts'
 import { WholeCheckers } from './checkers/whole-checkers.ts'
+import { FreezeVoters } from './freeze-voters.ts'
 import { prepareKeyEpoch } from './prepared-key.ts'
 import type { LogLevel } from './process-runtime.ts'
 import { RunCompletion } from './run-completion.ts'
 import { SimulatedL1 } from './simulated-l1.ts'
 import { type Punishment, SimulatedNetwork } from './simulated-network.ts'
 import { MINER, SimulatedUsers } from './simulated-users.ts'
-import { namedKey } from './simulated-wallet.ts'
 import { WholeFaults } from './whole-faults.ts'
 import { WholeNode, type WholeNodeObserver } from './whole-node.ts'
 import type { WholeOptions, WholeResult } from './whole-options.ts'
+import { wholeParams } from './whole-params.ts'
 import { WholeTrace } from './whole-trace.ts'
 import { WorldTime } from './world-time.ts'
 
@@ -57,20 +54,6 @@ const HONEST_SHARE = 0.25
 const PACE = { lan: 1, wan: 3, slow: 3 } as const
 const TIMINGS = { lan: LAN_TIMINGS, wan: WAN_TIMINGS, slow: CROWDED_TIMINGS } as const
 
-function namedKeys(kind: string, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => namedKey(`${kind} ${i}`))
-}
-
-function wholeParams(validators: number, seed: number): ChainParams {
-  const salt = bytesToHex(taggedHash('causeway/simulated-salt', Uint8Array.of(seed & 0xff)))
-  const genesis = devnetGenesis({
-    validators: namedKeys('validator', validators),
-    recoveryKeys: namedKeys('recovery', 3),
-    salt,
-  })
-  return chainParams(parseGenesis(genesis))
-}
-
 function castByzantine(
   { validators, byzantine, adversaries = NODE_ADVERSARY_KINDS }: WholeOptions,
   random: SeededRandom,
@@ -91,6 +74,7 @@ class WholeSimulation implements WholeNodeObserver {
   readonly #l1: SimulatedL1
   readonly #canonical = new CanonicalChain()
   readonly #users: SimulatedUsers
+  readonly #voters: FreezeVoters
   readonly #faults: WholeFaults
   readonly #checkers: WholeCheckers
   readonly #completion: RunCompletion
@@ -105,7 +89,7 @@ class WholeSimulation implements WholeNodeObserver {
     const { seed, validators, profile = 'lan' } = options
     this.random = createSeededRandom(seed)
     this.#trace = new WholeTrace(() => this.time.nowMs, write)
-    this.params = wholeParams(validators, seed)
+    this.params = wholeParams(validators, seed, this.random)
     const { time, random, params } = this
     this.#byzantine = castByzantine(options, random)
     const latency = LATENCY_PROFILES[profile]
@@ -120,6 +104,7 @@ class WholeSimulation implements WholeNodeObserver {
     const l1 = this.#l1
     const canonical = this.#canonical
     this.#users = new SimulatedUsers({ time, random, params, l1, canonical, nodes, note })
+    this.#voters = new FreezeVoters({ time, random, params, nodes, note })
     this.#addNodes()
     this.#faults = new WholeFaults({
       time,
@@ -153,6 +138,7 @@ class WholeSimulation implements WholeNodeObserver {
       time,
       watch,
       users: this.#users,
+      voters: this.#voters,
       checkers: this.#checkers,
       growths: latency.growths,
       working: () => this.nodes.filter(({ index }) => !this.#byzantine.has(index)),
@@ -254,6 +240,7 @@ class WholeSimulation implements WholeNodeObserver {
     this.#liars.speak()
     for (const node of this.nodes) node.start()
     this.#users.schedule({ untilMs: faultyMs, deposits, payments, burns })
+    if (faults) this.#voters.schedule(faultyMs)
     // Half of the runs begin in peace, so that more happens in them.
     const fromMs = this.random.chance(0.5) ? 0 : 0.3 * faultyMs
     if (faults) this.#faults.schedule(fromMs, faultyMs)
@@ -271,6 +258,9 @@ class WholeSimulation implements WholeNodeObserver {
       payments: this.#users.payments,
       releases: this.#canonical.burns.size,
       faults: this.#faults.counts,
+      freezes: this.#checkers.limits.freezes,
+      upkeeps: this.#checkers.limits.upkeeps,
+      replacements: this.#checkers.limits.replacements,
       votes: this.#checkers.voteRules.said.size,
       packets: this.#network.packets.packets,
       adversaries: [...this.#byzantine.values()],

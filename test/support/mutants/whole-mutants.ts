@@ -118,4 +118,37 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     ],
     because: /is paid twice|the chain owes/,
   },
+  {
+    ...WHOLE,
+    name: 'large releases do not wait',
+    edits: [
+      edit(
+        'src/chain/peg/release-limits.ts',
+        'if (untilL1Height > l1Height) {',
+        'if (untilL1Height === -1) {',
+      ),
+    ],
+    because: /large release \d+ waits \d L1 blocks only/,
+  },
+  {
+    ...WHOLE,
+    name: 'a frozen peg goes on paying',
+    edits: [
+      edit('src/chain/peg/release-limits.ts', 'if (isFrozen(view)) return', ''),
+      edit('src/chain/peg/plan-batches.ts', 'isFrozen(overlay) || ', ''),
+    ],
+    because: /while the peg is frozen|in a freeze/,
+  },
+  {
+    ...WHOLE,
+    name: 'a walk over the state lives on while L1 is asked',
+    edits: [
+      edit(
+        'federation/l1-section-planner.ts',
+        'const open = [...openBatches(known)]',
+        'const open = openBatches(known)',
+      ),
+    ],
+    because: /missing: ranged record/,
+  },
 ]

@@ -4,6 +4,9 @@
  * L1 script of its own, so that this can be seen on L1 alone.
  */
 
+import { CHANGE_RECIPIENT } from '../../../chain/peg/deposit-address.ts'
+import { depositScriptOf } from '../../../chain/peg/key-epochs.ts'
+import { bytesToHex } from '../../../primitives/bytes.ts'
 import { type L1Ledger, readL1Ledger } from '../l1-ledger.ts'
 import type { WholeWatch } from './whole-watch.ts'
 
@@ -18,8 +21,10 @@ export class PaidOnce {
   }
 
   ledger(): L1Ledger {
-    const { l1, depositScripts } = this.#watch
-    return readL1Ledger(l1.truth, depositScripts, this.#asked)
+    const { l1, params, canonical, depositScripts } = this.#watch
+    const announced = canonical.blocks.flatMap(({ l1Section }) => l1Section.keyEpochs)
+    const change = announced.map((key) => depositScriptOf(params, key, CHANGE_RECIPIENT))
+    return readL1Ledger(l1.truth, depositScripts, new Set(change.map(bytesToHex)), this.#asked)
   }
 
   /** After every change of L1's tip. */

@@ -14,6 +14,7 @@ import { FittingMempools } from './fitting-mempools.ts'
 import { MintedOnce } from './minted-once.ts'
 import { OneChain } from './one-chain.ts'
 import { PaidOnce } from './paid-once.ts'
+import { ReleaseLimits } from './release-limits.ts'
 import { SameState } from './same-state.ts'
 import { Solvent } from './solvent.ts'
 import { SteadyNodes } from './steady-nodes.ts'
@@ -23,6 +24,7 @@ export class WholeCheckers {
   readonly voteRules: VoteRules
   readonly paidOnce: PaidOnce
   readonly steadyNodes: SteadyNodes
+  readonly limits: ReleaseLimits
   readonly #watch: WholeWatch
   readonly #oneChain: OneChain
   readonly #sameState: SameState
@@ -45,6 +47,7 @@ export class WholeCheckers {
     this.#wellFormed = new WellFormedMessages(votes)
     this.paidOnce = new PaidOnce(watch, asked)
     this.steadyNodes = new SteadyNodes(watch)
+    this.limits = new ReleaseLimits(watch)
     this.#oneChain = new OneChain(watch)
     this.#sameState = new SameState(watch)
     this.#mintedOnce = new MintedOnce(watch)
@@ -79,6 +82,7 @@ export class WholeCheckers {
     if (isNew) {
       this.#mintedOnce.appended(block)
       this.#feeRates.appended(block)
+      this.limits.appended(node, block)
     }
     this.#fittingMempools.committed(node)
     this.#solvent.committed(node, block)
