@@ -8,7 +8,7 @@
  * a section (their L1 is down or behind), blocks without one keep the chain going meanwhile.
  */
 
-import { decodeTransaction } from '../src/bitcoin/transaction.ts'
+import { decodeTransaction, outPointKey } from '../src/bitcoin/transaction.ts'
 import type { Block } from '../src/chain/block.ts'
 import type { ChainState } from '../src/chain/connect-block.ts'
 import { connectMemberChange } from '../src/chain/connect-member-change.ts'
@@ -269,7 +269,9 @@ class Planner implements L1SectionPlanner {
   async #planConfirmations(known: StateView): Promise<readonly L1TransactionProof[]> {
     const { l1Height } = getPegBooks(known)
     const proofs: L1TransactionProof[] = []
-    for (const batch of openBatches(known)) {
+    // A block may move the state on while L1 is asked, and a walk must not live to see that.
+    const open = [...openBatches(known)]
+    for (const batch of open) {
       if (proofs.length >= MAX_CONFIRMATIONS_PER_BLOCK) break
       const found = this.#parts.finder.find(batch)
       if (found === undefined || found.l1Height > l1Height) continue
@@ -288,7 +290,9 @@ class Planner implements L1SectionPlanner {
     const proofs = new Map<Txid, L1TransactionProof>()
     const chosen: SeenDeposit[] = []
     let room = roomBytes
-    for (const group of matureGroups(known, params, book.ripe(), place)) {
+    const groups = matureGroups(known, params, book.ripe(), place)
+    const unminted = new Set(groups.flat().map(({ outPoint }) => outPointKey(outPoint)))
+    for (const group of groups) {
       if (chosen.length >= DEPOSITS_PER_BLOCK || room < CLAIM_BYTES) break
       const taken: SeenDeposit[] = []
       const added = new Map<Txid, L1TransactionProof>()
@@ -299,7 +303,7 @@ class Planner implements L1SectionPlanner {
         const { txid } = deposit.outPoint
         const proof = await this.#proofs.find(known, txid, deposit.l1Height)
         if (proof === 'not-there') await book.misplaced(deposit.outPoint)
-        if (typeof proof === 'string' || isOwnChange(known, deposit, proof)) continue
+        if (typeof proof === 'string' || isOwnChange(known, unminted, deposit, proof)) continue
         const isShared = proofs.has(txid) || added.has(txid)
         const cost = CLAIM_BYTES + (isShared ? 0 : proofBytes(proof))
         if (bytes + cost > room) continue
@@ -370,9 +374,20 @@ function checkSection(
   return deposits.ok ? ok(undefined) : deposits
 }
 
-/** Change of a batch that the chain has not seen confirmed is not a gift. */
-function isOwnChange(known: StateView, deposit: SeenDeposit, proof: L1TransactionProof): boolean {
-  return !isMinting(deposit) && spendsReserves(known, decodeTransaction(proof.transaction))
+/**
+ * Change of a batch that the chain has not seen confirmed is not a gift. A member far behind its chain
+ * may not know the coins that the batch spends as minted yet, let alone the batch.
+ */
+function isOwnChange(
+  known: StateView,
+  unminted: ReadonlySet<string>,
+  deposit: SeenDeposit,
+  proof: L1TransactionProof,
+): boolean {
+  if (isMinting(deposit)) return false
+  const transaction = decodeTransaction(proof.transaction)
+  const spendsDeposit = transaction.inputs.some(({ prevout }) => unminted.has(outPointKey(prevout)))
+  return spendsDeposit || spendsReserves(known, transaction)
 }
 
 /** One proof per L1 transaction, claiming each of its deposits; the order stays. */

@@ -400,12 +400,13 @@ class RunningMember implements Member {
   async #watchGifts(): Promise<void> {
     const { params, state } = this.#parts
     const { view } = state()
-    for (const { epoch: keyEpoch } of memberSets(view)) {
-      const epoch = findDepositEpoch(view, keyEpoch)
-      if (epoch === undefined) continue
+    // Blocks move the state on meanwhile, and a walk must not live to see that.
+    const epochs = [...memberSets(view)].flatMap(({ epoch }) => findDepositEpoch(view, epoch) ?? [])
+    for (const epoch of epochs) {
       // Again and again, so that it is never what makes room for others.
       const script = depositScriptOf(params, epoch, CHANGE_RECIPIENT)
-      await this.#opened.book.register({ keyEpoch, recipient: CHANGE_RECIPIENT, script }, 'asked')
+      const gift = { keyEpoch: epoch.epoch, recipient: CHANGE_RECIPIENT, script }
+      await this.#opened.book.register(gift, 'asked')
     }
   }
 

@@ -24,7 +24,16 @@ const WALLS: ReadonlyMap<string, readonly string[]> = new Map([
   ['federation', [...PURE, 'src/runtime', 'src/node']],
   [
     'src/simulator',
-    [...PURE, 'src/runtime', 'src/mempool', 'src/storage', 'src/node', 'federation'],
+    [
+      ...PURE,
+      'src/runtime',
+      'genesis',
+      'src/mempool',
+      'src/storage',
+      'src/p2p',
+      'src/node',
+      'federation',
+    ],
   ],
   [
     'src/cli',

@@ -142,7 +142,10 @@ class Signer implements ReleaseSigner {
       const task = signingTaskOf(params, batch)
       if (this.#stopped || this.#tasks.has(taskKey(task))) continue
       if (!(await this.#isAcceptable(batch))) continue
-      const authorisation = authoriseBatch(view(), params, batch, epoch)
+      // A block may have closed or replaced it while own L1 was asked.
+      const now = findBatch(view(), batch.id)
+      if (now?.versions.length !== batch.versions.length) continue
+      const authorisation = authoriseBatch(view(), params, now, epoch)
       if (authorisation === undefined) continue
       this.#tasks.set(taskKey(task), { task, batchId: batch.id, authorisation })
       this.#step({ kind: 'task', task, nowMs: this.#nowMs() })

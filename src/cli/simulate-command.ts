@@ -1,6 +1,7 @@
 /**
- * `causeway simulate`: the agreement of simulated validators under faults, seed by seed. A seed that
- * breaks a promise is named, with the command that shows it again.
+ * `causeway simulate`: the agreement of simulated validators under faults, seed by seed; with `--whole`
+ * whole nodes with their members, on a simulated Bitcoin. A seed that breaks a promise is named, with
+ * the command that shows it again.
  */
 
 import type { Command } from 'commander'
@@ -21,6 +22,7 @@ import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import { fields, table } from './output.ts'
+import { replayWhole, sweepWhole } from './simulate-whole.ts'
 
 const MAX_SEED = 0xffffffff
 const MAX_VALIDATORS = 100
@@ -35,6 +37,7 @@ const simulateOptions = z.object({
   byzantine: z.string().optional(),
   replay: z.string().optional(),
   trace: z.boolean().default(false),
+  whole: z.boolean().default(false),
 })
 
 interface World {
@@ -52,6 +55,10 @@ export function addSimulateCommand(program: Command, io: CliIo): void {
     .option('--validators <count>', 'how many validators (default: 4)')
     .option('--profile <name>', 'lan, wan or slow (default: lan)')
     .option('--byzantine <count>', 'Byzantine validators (default: as many as are tolerated)')
+    .option(
+      '--whole',
+      'whole nodes with members, on a simulated Bitcoin (default: agreement alone)',
+    )
     .option('--replay <seed>', 'one run again')
     .option('--trace', 'with --replay: every event and what came of it, on standard output')
   handle(command, io, simulate)
@@ -73,12 +80,13 @@ async function simulate(call: CommandCall): Promise<void> {
     const seed = parseWhole(options.replay, '--replay', { min: 0, max: MAX_SEED })
     if (options.trace && call.context.output.json)
       throw usageError('--trace is text: leave out --json')
-    return replay(call.context, seed, world, options.trace)
+    const again = options.whole ? replayWhole : replay
+    return again(call.context, seed, world, options.trace)
   }
   if (options.trace) throw usageError('--trace needs --replay SEED')
   const from = parseWhole(options.from, '--from', { min: 0, max: MAX_SEED })
   const seeds = parseWhole(options.seeds, '--seeds', { min: 1, max: MAX_SEED })
-  return sweep(call.context, { ...world, from, seeds })
+  return (options.whole ? sweepWhole : sweep)(call.context, { ...world, from, seeds })
 }
 
 /** One run. With a trace, standard output is the trace and the outcome goes to standard error. */

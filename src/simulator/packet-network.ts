@@ -31,19 +31,19 @@ export interface NetworkFaults {
 
 export const CALM: NetworkFaults = { extraMs: 0, loss: 0, duplication: 0, straggling: 0 }
 
-export class PacketNetwork {
+export class PacketNetwork<P extends Packet = Packet> {
   faults: NetworkFaults = CALM
   packets = 0
   readonly #cuts = new Set<string>()
   readonly #profile: LatencyProfile
   readonly #time: VirtualTime
   readonly #random: SeededRandom
-  readonly #deliver: (packet: Packet) => void
+  readonly #deliver: (packet: P) => void
 
   constructor(
     profile: LatencyProfile,
     world: { readonly time: VirtualTime; readonly random: SeededRandom },
-    deliver: (packet: Packet) => void,
+    deliver: (packet: P) => void,
   ) {
     this.#profile = profile
     this.#time = world.time
@@ -70,21 +70,27 @@ export class PacketNetwork {
     this.#cuts.clear()
   }
 
-  send(packet: Packet): void {
+  isCut(from: number, to: number): boolean {
+    return this.#cuts.has(`${from}>${to}`)
+  }
+
+  /** Says how many copies are on their way. */
+  send(packet: P): number {
     const { faults } = this
     const random = this.#random
     this.packets++
     const selective = faults.selective
     const isSelected = selective !== undefined && packet.label.startsWith(selective.label)
-    if (random.chance(isSelected ? selective.loss : faults.loss)) return
+    if (random.chance(isSelected ? selective.loss : faults.loss)) return 0
     const copies = random.chance(faults.duplication) ? 2 : 1
     for (let i = 0; i < copies; i++) {
       const usualMs =
         this.#profile.delayMs(packet.from, packet.to, random) + random.between(0, faults.extraMs)
       const delayMs = usualMs * (random.chance(faults.straggling) ? 10 : 1)
       this.#time.after(delayMs, () => {
-        if (!this.#cuts.has(`${packet.from}>${packet.to}`)) this.#deliver(packet)
+        if (!this.isCut(packet.from, packet.to)) this.#deliver(packet)
       })
     }
+    return copies
   }
 }

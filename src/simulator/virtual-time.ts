@@ -24,14 +24,27 @@ export class VirtualTime {
     this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence, run })
   }
 
+  /** What is still to come, what was given up included. */
+  get waiting(): number {
+    return this.#heap.length
+  }
+
   /** Runs everything due up to and including `untilMs`. */
   runUntil(untilMs: number): void {
-    for (let top = this.#heap[0]; top !== undefined && top.atMs <= untilMs; top = this.#heap[0]) {
-      this.#pop()
-      this.#nowMs = top.atMs
-      top.run()
+    while (this.runNext(untilMs)) {
+      // One after the other.
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs)
+  }
+
+  /** Runs the first thing due up to and including `untilMs`; false when there is none. */
+  runNext(untilMs: number): boolean {
+    const top = this.#heap[0]
+    if (top === undefined || top.atMs > untilMs) return false
+    this.#pop()
+    this.#nowMs = top.atMs
+    top.run()
+    return true
   }
 
   #push(entry: Entry): void {

@@ -12,8 +12,9 @@ function aNetwork(profile: 'lan' | 'wan' = 'lan') {
   const network = new PacketNetwork(LATENCY_PROFILES[profile], world, (packet) => {
     arrived.push({ ...packet, atMs: time.nowMs })
   })
-  const send = (from: number, to: number, label = 'status'): void =>
+  const send = (from: number, to: number, label = 'status'): void => {
     network.send({ from, to, label, bytes: new Uint8Array() })
+  }
   return { time, network, arrived, send }
 }
 

@@ -16,6 +16,8 @@ import type { VirtualWorldTime } from './virtual-runtime.ts'
 
 const LATENCY_MS = 2
 
+type GossipHandler = (from: PeerId, payload: Uint8Array) => GossipVerdict | Promise<GossipVerdict>
+
 export interface Disconnection {
   readonly by: PeerId
   readonly peer: PeerId
@@ -117,7 +119,7 @@ export class MemoryNetwork implements Network {
   readonly #links = new Set<PeerId>()
   readonly #refused = new Set<PeerId>()
   readonly #frameHandlers = new Map<Channel, (from: PeerId, frame: Uint8Array) => void>()
-  readonly #topicHandlers = new Map<Topic, (from: PeerId, payload: Uint8Array) => GossipVerdict>()
+  readonly #topicHandlers = new Map<Topic, GossipHandler>()
   readonly #connected: ((peer: PeerId) => void)[] = []
   readonly #disconnected: ((peer: PeerId) => void)[] = []
   readonly #seen = new Set<number>()
@@ -219,14 +221,20 @@ export class MemoryNetwork implements Network {
   receiveGossip(from: PeerId, topic: Topic, payload: Uint8Array, id: number): void {
     if (!this.#links.has(from) || this.#seen.has(id)) return
     this.#seen.add(id)
-    this.#hub.run(() => {
-      const verdict = this.#topicHandlers.get(topic)?.(from, payload)
+    const judged = (verdict: GossipVerdict | undefined): void => {
       if (verdict === 'reject') this.#hub.rejections.push({ by: this.peerId, from, topic })
       if (verdict === 'accept') this.#forward(topic, payload, id, from)
+    }
+    this.#hub.run(() => {
+      const verdict = this.#topicHandlers.get(topic)?.(from, payload)
+      // One that takes its time: the message is passed on after it.
+      if (verdict instanceof Promise) {
+        verdict.then(judged, (error: unknown) => this.#hub.failures.push(error))
+      } else judged(verdict)
     })
   }
 
-  onGossip(topic: Topic, handler: (from: PeerId, payload: Uint8Array) => GossipVerdict): void {
+  onGossip(topic: Topic, handler: GossipHandler): void {
     this.#topicHandlers.set(topic, handler)
   }
 

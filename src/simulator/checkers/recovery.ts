@@ -19,7 +19,7 @@ import type { Watch } from './watch.ts'
  * Views to get into step, after those of f faulty leaders; twice, for a leader may be late. Where
  * timers have to grow first, they do so once in f + 1 views.
  */
-function recoveryViewsMax(validators: number, growths: number): number {
+export function recoveryViewsMax(validators: number, growths: number): number {
   return (2 + growths) * (faultTolerance(validators) + 1) + 4
 }
 

@@ -11,13 +11,17 @@ import { justificationCertificates } from '../../consensus/justification.ts'
 import type { Message } from '../../consensus/messages.ts'
 import { type Statement, sameStatement, type Vote, type VoteType } from '../../consensus/votes.ts'
 import type { NodeObserver } from '../node-observer.ts'
-import type { SimulatedNode } from '../simulated-node.ts'
 import type { Watch } from './watch.ts'
 
 const VOTE_TYPES: readonly VoteType[] = ['notarize', 'nullify', 'finalize']
 
+/** A node, of any kind of run, by the validator that it is. */
+export interface ValidatorPlace {
+  readonly index: number
+}
+
 /** The vote that a message brings of its sender itself; what it relays was counted before. */
-export function ownVote(node: SimulatedNode, message: Message): Vote | undefined {
+export function ownVote(node: ValidatorPlace, message: Message): Vote | undefined {
   const vote =
     message.kind === 'vote'
       ? message.vote
@@ -43,7 +47,7 @@ export class VoteRules implements NodeObserver {
     this.#watch = watch
   }
 
-  released(node: SimulatedNode, message: Message): void {
+  released(node: ValidatorPlace, message: Message): void {
     if (this.#watch.byzantine.has(node.index)) return
     const vote = ownVote(node, message)
     if (vote !== undefined) this.#add(vote.signer, vote)
@@ -68,7 +72,7 @@ export class VoteRules implements NodeObserver {
     this.said.set(key, statement)
   }
 
-  evidence(_node: SimulatedNode, effect: Extract<Effect, { kind: 'evidence' }>): void {
+  evidence(_node: ValidatorPlace, effect: Extract<Effect, { kind: 'evidence' }>): void {
     this.accusations++
     const { signer } = effect.first
     if (this.#watch.byzantine.has(signer)) return

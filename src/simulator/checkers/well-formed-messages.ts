@@ -7,7 +7,7 @@ import { verifyJustification } from '../../consensus/justification.ts'
 import type { Message } from '../../consensus/messages.ts'
 import { signedHeight, verifyMessage } from '../../consensus/verify-message.ts'
 import type { NodeObserver } from '../node-observer.ts'
-import type { SimulatedNode } from '../simulated-node.ts'
+import type { ValidatorPlace } from './vote-rules.ts'
 import type { Watch } from './watch.ts'
 
 const NOTHING_KNOWN = { hasVote: () => false, hasCertificate: () => false }
@@ -19,7 +19,7 @@ export class WellFormedMessages implements NodeObserver {
     this.#watch = watch
   }
 
-  released(node: SimulatedNode, message: Message): void {
+  released(node: ValidatorPlace, message: Message): void {
     const { byzantine, schedule, fail } = this.#watch
     if (byzantine.has(node.index)) return
     if (!verifyMessage(message, schedule.at(signedHeight(message) ?? 1), NOTHING_KNOWN)) {

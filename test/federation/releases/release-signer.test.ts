@@ -240,6 +240,27 @@ describe('the release signer', () => {
     expect(net.nodes.get(0)!.records).toHaveLength(before)
   })
 
+  it('leaves a batch alone that a block closes while its own L1 is being asked', async () => {
+    const net = await netOf(1, [])
+    const [batch] = net.world.openBatches()
+    const others = await netOfSame(net)
+    net.world.send(others.nodes.get(3)!.signed.find(batch!)!)
+    const [hash] = await net.world.mine(4)
+    net.l1 = new Proxy(net.world.l1.port, {
+      get: (target, name) =>
+        name === 'testAccept'
+          ? async () => {
+              await net.world.confirm(others.nodes.get(3)!.signed.find(batch!)!, hash!)
+              return { allowed: true }
+            }
+          : Reflect.get(target, name),
+    })
+    const { signer, records } = await net.start(0)
+    await expect(signer.update()).resolves.toBeUndefined()
+    expect(net.world.openBatches()).toEqual([])
+    expect(records).toEqual([])
+  })
+
   it('waits for its own L1 to find the batch acceptable, and names what L1 says', async () => {
     const net = await netOf(1, [])
     const answers = { reason: 'min relay fee not met' }

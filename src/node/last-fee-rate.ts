@@ -1,6 +1,6 @@
 /** The L1 fee rate that the chain's last block on disk names; the next batch is likely to use it. */
 
-import type { ChainService } from '../../node/chain-service.ts'
+import type { ChainService } from './chain-service.ts'
 import { tipExtension } from './tip-extension.ts'
 
 /** Satoshis per 1,000 virtual bytes. */

@@ -1,13 +1,20 @@
 /** The member's network out of the node's: direct streams to the keys behind the links. */
 
-import type { MemberNetwork } from '../../../federation/member-network.ts'
-import type { ValidatorLinks } from '../../node/validator-links.ts'
-import type { Network } from '../../runtime/runtime.ts'
+import type { XOnlyKey } from '../primitives/hashes.ts'
+import type { Network } from '../runtime/runtime.ts'
+import type { ValidatorLinks } from './validator-links.ts'
+
+/** What the member calls its network, by validator key. */
+export interface MemberLinks {
+  /** Best effort; losing a frame is allowed. */
+  send(to: XOnlyKey, frame: Uint8Array): void
+  onFrame(handler: (frame: Uint8Array) => void): void
+}
 
 export function connectedMembers(
-  network: Network,
+  network: Pick<Network, 'send' | 'onFrame'>,
   links: Pick<ValidatorLinks, 'peerOfKey' | 'keyOf'>,
-): MemberNetwork {
+): MemberLinks {
   return {
     send(to, frame) {
       const peer = links.peerOfKey(to)

@@ -3,10 +3,10 @@
  * blocks come, and reading a full block takes milliseconds: so each is read once.
  */
 
-import type { BlockExtension } from '../../chain/extension.ts'
-import { present } from '../../primitives/assert.ts'
-import type { BlockHash } from '../../primitives/hashes.ts'
-import type { ChainDatabase } from '../../storage/chain-database.ts'
+import type { BlockExtension } from '../chain/extension.ts'
+import { present } from '../primitives/assert.ts'
+import type { BlockHash } from '../primitives/hashes.ts'
+import type { ChainDatabase } from '../storage/chain-database.ts'
 
 type Blocks = Pick<ChainDatabase, 'tip' | 'findBlock'>
 
