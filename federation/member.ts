@@ -113,9 +113,8 @@ export async function openMember(parts: MemberParts): Promise<Member> {
   const { runtime, l1, params, store, signingJournal } = parts
   const log = runtime.log.child({ part: 'member' })
   await bindMemberStore(store, params.chainId)
-  const { view } = parts.state()
   const book = await openDepositBook(store, {
-    isMinted: (outPoint) => findClaimHeight(view, outPoint) !== undefined,
+    isMinted: (outPoint) => findClaimHeight(parts.state().view, outPoint) !== undefined,
     minDepositSats: params.peg.minDepositSats,
   })
   const signed = await openSignedBatches({ store, l1, clock: runtime.clock, log })

@@ -67,7 +67,7 @@ export const DEPOSIT_BOOK_LIMITS: DepositBookLimits = {
 }
 
 export interface DepositBookOptions {
-  /** Does the chain hold this deposit's mint? Asked at opening. */
+  /** Does the chain hold this deposit's mint? Asked at opening, and when a deposit is first seen. */
   readonly isMinted: (outPoint: OutPoint) => boolean
   readonly limits?: DepositBookLimits
   /** Below it an address is not minted to, and has not paid for its place here. @default 0 */
@@ -123,8 +123,8 @@ export async function openDepositBook(
   options: DepositBookOptions,
 ): Promise<DepositBook> {
   const limits = options.limits ?? DEPOSIT_BOOK_LIMITS
-  const book = new Book(store, limits, options.minDepositSats ?? 0n)
-  await book.load(options.isMinted)
+  const book = new Book(store, { ...options, limits })
+  await book.load()
   return book
 }
 
@@ -134,6 +134,7 @@ class Book implements DepositBook {
   readonly minted = new Map<string, SeenDeposit>()
   readonly #store: KeyValueStore
   readonly #limits: DepositBookLimits
+  readonly #isMinted: DepositBookOptions['isMinted']
   /** Registrations that nobody has paid, oldest first: these may make room. */
   readonly #unpaid = { heard: new Set<string>(), asked: new Set<string>() }
   readonly #awaiting = new Map<string, StoredRegistration>()
@@ -145,15 +146,19 @@ class Book implements DepositBook {
   #sequence = 0
   #revision = 0
 
-  constructor(store: KeyValueStore, limits: DepositBookLimits, minimum: bigint) {
+  constructor(
+    store: KeyValueStore,
+    { limits, isMinted, minDepositSats = 0n }: DepositBookOptions & { limits: DepositBookLimits },
+  ) {
     this.#store = store
     this.#limits = limits
-    this.#minimum = minimum
-    this.#waiting = new WaitingDeposits(minimum)
+    this.#isMinted = isMinted
+    this.#minimum = minDepositSats
+    this.#waiting = new WaitingDeposits(minDepositSats)
     this.waiting = this.#waiting.all
   }
 
-  async load(isMinted: (outPoint: OutPoint) => boolean): Promise<void> {
+  async load(): Promise<void> {
     const stored: StoredRegistration[] = []
     for await (const [, value] of this.#store.range(...rowRange(ROW.registration))) {
       stored.push(decodeRegistration(value))
@@ -166,7 +171,7 @@ class Book implements DepositBook {
       deposits.push(decodeDeposit(value))
     }
     for (const deposit of deposits.toSorted((a, b) => a.l1Height - b.l1Height)) {
-      this.#addDeposit(deposit, isMinted(deposit.outPoint) ? 'minted' : 'waiting')
+      this.#addDeposit(deposit, this.#isMinted(deposit.outPoint) ? 'minted' : 'waiting')
     }
     // Minted while this was closed, or not written down in time.
     const stale = [...this.minted.values()].flatMap(({ outPoint: { txid } }) =>
@@ -281,6 +286,12 @@ class Book implements DepositBook {
       const key = outPointKey(deposit.outPoint)
       if (this.minted.has(key)) continue
       const isNew = !this.waiting.has(key)
+      if (isNew && this.#isMinted(deposit.outPoint)) {
+        // Others were faster: there is nothing to wait for.
+        this.#addDeposit(deposit, 'minted')
+        rows.push(depositRow(deposit))
+        continue
+      }
       if (isNew && this.waiting.size >= this.#limits.waitingMax) {
         // Dust must not keep others out. What is dropped can be claimed again.
         const dropped = this.#waiting.smallestBelow(deposit.value)
@@ -289,13 +300,14 @@ class Book implements DepositBook {
       }
       if (isNew) fresh.push(deposit)
       this.#addDeposit(deposit, 'waiting')
-      rows.push({ kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) })
+      rows.push(depositRow(deposit))
     }
     for (const proof of proofs) {
       const txid = transactionId(decodeTransaction(proof.transaction))
       if (!this.#waiting.isWanted(txid)) continue
       rows.push({ kind: 'put', key: proofKey(txid), value: encodeProof(proof) })
     }
+    rows.push(...this.#forgetOldest())
     if (scanned !== undefined) rows.push(...this.#addScanned(scanned))
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
     return fresh
@@ -376,6 +388,15 @@ class Book implements DepositBook {
     return rows
   }
 
+  #forgetOldest(): readonly Write[] {
+    const rows: Write[] = []
+    for (const deposit of this.minted.values()) {
+      if (this.minted.size <= this.#limits.mintedMax) break
+      rows.push(...this.#forgetDeposit(deposit))
+    }
+    return rows
+  }
+
   async rewind(height: number): Promise<void> {
     const rows: Write[] = []
     for (const deposit of this.waiting.values()) {
@@ -401,12 +422,13 @@ class Book implements DepositBook {
       this.minted.set(key, deposit)
       this.#revision += 1
     }
-    for (const deposit of this.minted.values()) {
-      if (this.minted.size <= this.#limits.mintedMax) break
-      rows.push(...this.#forgetDeposit(deposit))
-    }
+    rows.push(...this.#forgetOldest())
     if (rows.length > 0) await this.#store.write(rows, { sync: false })
   }
+}
+
+function depositRow(deposit: SeenDeposit): Write {
+  return { kind: 'put', key: depositKey(deposit.outPoint), value: encodeDeposit(deposit) }
 }
 
 function registrationRow(registration: StoredRegistration): Write {

@@ -161,6 +161,8 @@ async function stateOnDisk(path: string, network: KnownNetwork): Promise<StateVi
     const wanted = [
       NAMESPACE.reserve,
       NAMESPACE.pegBooks,
+      NAMESPACE.epochBooks,
+      NAMESPACE.memberSet,
       NAMESPACE.keyEpoch,
       NAMESPACE.claimedDeposit,
     ]

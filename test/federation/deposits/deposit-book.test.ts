@@ -43,6 +43,14 @@ async function open(
 }
 
 describe('the deposit book', () => {
+  it('does not wait for a deposit that others had minted before it was seen here', async () => {
+    const deposit = aDeposit(1, aRegistration(1))
+    const { book } = await open(new MemoryDisk(), {}, [outPointKey(deposit.outPoint)])
+    expect(await book.record([deposit], blockAt(10))).toEqual([])
+    expect(book.waiting.size).toBe(0)
+    expect(book.depositsOf(deposit.recipient)).toEqual([deposit])
+  })
+
   it('knows after a restart what it knew before', async () => {
     const disk = new MemoryDisk()
     const { book, store } = await open(disk)
