@@ -72,7 +72,7 @@ class WholeSimulation implements WholeNodeObserver {
   readonly #options: WholeOptions
   readonly #network: SimulatedNetwork
   readonly #l1: SimulatedL1
-  readonly #canonical = new CanonicalChain()
+  readonly #canonical: CanonicalChain
   readonly #users: SimulatedUsers
   readonly #voters: FreezeVoters
   readonly #faults: WholeFaults
@@ -90,6 +90,7 @@ class WholeSimulation implements WholeNodeObserver {
     this.random = createSeededRandom(seed)
     this.#trace = new WholeTrace(() => this.time.nowMs, write)
     this.params = wholeParams(validators, seed, this.random)
+    this.#canonical = new CanonicalChain(this.params)
     const { time, random, params } = this
     this.#byzantine = castByzantine(options, random)
     const latency = LATENCY_PROFILES[profile]
