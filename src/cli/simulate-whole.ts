@@ -84,6 +84,7 @@ function report(totals: WholeTotals, world: WholeWorld, elapsedMs: number): stri
   const rows = [
     ['whole nodes', `${world.validators}, ${world.profile}`],
     ['seeds', `${totals.seeds}, ${totals.ceremonies} of them with key generation`],
+    ['validators joined', String(totals.changes)],
     ['heights decided', String(totals.heights)],
     ['deposits minted', String(totals.deposits)],
     ['payments tried', String(totals.payments)],

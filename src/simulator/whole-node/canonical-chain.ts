@@ -60,6 +60,11 @@ export class CanonicalChain {
     return this.blocks.length
   }
 
+  /** The peg has its first key. */
+  get isOpen(): boolean {
+    return this.blocks.some(({ l1Section }) => l1Section.keyEpochs.length > 0)
+  }
+
   hashAt(height: number): BlockHash | undefined {
     return this.hashes[height - 1]
   }

@@ -6,10 +6,12 @@
 
 import { getPegBooks } from '../../chain/peg/books.ts'
 import { activeKeyEpoch } from '../../chain/peg/key-epochs.ts'
+import type { StateView } from '../../chain/state.ts'
 import { recoveryViewsMax } from '../checkers/recovery.ts'
 import type { WholeCheckers } from './checkers/whole-checkers.ts'
 import type { WholeWatch } from './checkers/whole-watch.ts'
 import type { FreezeVoters } from './freeze-voters.ts'
+import type { Newcomer } from './newcomer.ts'
 import type { SimulatedUsers } from './simulated-users.ts'
 import type { WholeNode } from './whole-node.ts'
 import type { WorldTime } from './world-time.ts'
@@ -26,6 +28,7 @@ export interface CompletionParts {
   readonly watch: WholeWatch
   readonly users: SimulatedUsers
   readonly voters: FreezeVoters
+  readonly newcomer: Newcomer | undefined
   readonly checkers: WholeCheckers
   /** How often timers must grow until a view can succeed. */
   readonly growths: number
@@ -69,7 +72,7 @@ export class RunCompletion {
   }
 
   #unfinished(): readonly string[] {
-    const { users, checkers, watch } = this.#parts
+    const { users, checkers } = this.#parts
     const left: string[] = []
     const nodes = this.#parts.working()
     const heights = nodes.map((node) => node.height)
@@ -85,7 +88,13 @@ export class RunCompletion {
       left.push(`the release to ${script} is not paid`)
     }
     const view = nodes[0]?.running?.node.chain.state().view
-    if (view === undefined) return left
+    return view === undefined ? left : [...left, ...this.#unsettled(view)]
+  }
+
+  /** What the state of a node says is still to come. */
+  #unsettled(view: StateView): readonly string[] {
+    const { newcomer, watch } = this.#parts
+    const left = [...(newcomer?.unfinished(view) ?? [])]
     const { totals } = getPegBooks(view)
     if (activeKeyEpoch(view) === undefined) left.push('the peg is not open')
     const { pendingReleases, inFlightFees } = totals

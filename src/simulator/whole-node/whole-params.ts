@@ -4,6 +4,7 @@ import { devnetGenesis } from '../../../genesis/devnet.ts'
 import { chainParams, type Genesis, parseGenesis } from '../../../genesis/network.ts'
 import type { ChainParams } from '../../chain/params.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
+import type { XOnlyKey } from '../../primitives/hashes.ts'
 import { taggedHash } from '../../primitives/sha256.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import { namedKey } from './simulated-wallet.ts'
@@ -33,7 +34,7 @@ const BUSY_SHARE = 0.4
 export function wholeParams(validators: number, seed: number, random: SeededRandom): ChainParams {
   const salt = bytesToHex(taggedHash('causeway/simulated-salt', Uint8Array.of(seed & 0xff)))
   const genesis = devnetGenesis({
-    validators: namedKeys('validator', validators),
+    validators: validatorKeys(validators),
     recoveryKeys: namedKeys('recovery', 3),
     salt,
   })
@@ -45,6 +46,11 @@ export function wholeParams(validators: number, seed: number, random: SeededRand
   return chainParams(parseGenesis({ ...genesis, peg }))
 }
 
-function namedKeys(kind: string, count: number): string[] {
+/** Of a run's places: the genesis validators, then newcomers. */
+export function validatorKeys(count: number): XOnlyKey[] {
+  return namedKeys('validator', count)
+}
+
+function namedKeys(kind: string, count: number): XOnlyKey[] {
   return Array.from({ length: count }, (_, i) => namedKey(`${kind} ${i}`))
 }

@@ -10,6 +10,7 @@ import { CROWDED_TIMINGS, LAN_TIMINGS, WAN_TIMINGS } from '../../consensus/confi
 import type { Message } from '../../consensus/messages.ts'
 import { faultTolerance } from '../../consensus/quorum.ts'
 import { AssertionError, assert } from '../../primitives/assert.ts'
+import type { XOnlyKey } from '../../primitives/hashes.ts'
 import type { PeerId } from '../../runtime/runtime.ts'
 import { LATENCY_PROFILES } from '../latency-profiles.ts'
 import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
@@ -20,16 +21,18 @@ import { CanonicalChain } from './canonical-chain.ts'
 import { withCheapSignatures } from './cheap-signatures.ts'
 import { WholeCheckers } from './checkers/whole-checkers.ts'
 import { FreezeVoters } from './freeze-voters.ts'
+import { Newcomer } from './newcomer.ts'
 import { prepareKeyEpoch } from './prepared-key.ts'
 import type { LogLevel } from './process-runtime.ts'
 import { RunCompletion } from './run-completion.ts'
 import { SimulatedL1 } from './simulated-l1.ts'
 import { type Punishment, SimulatedNetwork } from './simulated-network.ts'
 import { MINER, SimulatedUsers } from './simulated-users.ts'
+import { ValidatorSets } from './validator-sets.ts'
 import { WholeFaults } from './whole-faults.ts'
 import { WholeNode, type WholeNodeObserver } from './whole-node.ts'
 import type { WholeOptions, WholeResult } from './whole-options.ts'
-import { wholeParams } from './whole-params.ts'
+import { validatorKeys, wholeParams } from './whole-params.ts'
 import { WholeTrace } from './whole-trace.ts'
 import { WorldTime } from './world-time.ts'
 
@@ -49,6 +52,8 @@ export class BrokenPromiseError extends Error {
 const VIOLATIONS_MAX = 20
 /** With real key generation the first address is there after this. */
 const CEREMONY_SHARE = 0.1
+/** Runs in which a validator joins. */
+const CHANGE_SHARE = 0.1
 /** Runs without a Byzantine validator. */
 const HONEST_SHARE = 0.25
 const PACE = { lan: 1, wan: 3, slow: 3 } as const
@@ -78,10 +83,13 @@ class WholeSimulation implements WholeNodeObserver {
   readonly #faults: WholeFaults
   readonly #checkers: WholeCheckers
   readonly #completion: RunCompletion
+  readonly #sets: ValidatorSets
+  readonly #newcomer: Newcomer | undefined
   readonly #byzantine: ReadonlyMap<number, NodeAdversaryKind>
   readonly #liars: ByzantineNodes
   readonly #violations: string[] = []
   readonly #isCeremony: boolean
+  readonly #keys: readonly XOnlyKey[]
   readonly #trace: WholeTrace
 
   constructor(options: WholeOptions, write?: (line: string) => void) {
@@ -94,7 +102,9 @@ class WholeSimulation implements WholeNodeObserver {
     const { time, random, params } = this
     this.#byzantine = castByzantine(options, random)
     const latency = LATENCY_PROFILES[profile]
-    this.#l1 = new SimulatedL1(this, validators, MINER.script)
+    const isChange = options.change ?? random.chance(CHANGE_SHARE)
+    this.#keys = validatorKeys(validators + (isChange ? 1 : 0))
+    this.#l1 = new SimulatedL1(this, this.#keys.length, MINER.script)
     this.#network = new SimulatedNetwork({ time, random, profile: latency }, this)
     this.#isCeremony = options.ceremony ?? random.chance(CEREMONY_SHARE)
     const note = (text: string): void => this.#trace.note(text)
@@ -106,6 +116,10 @@ class WholeSimulation implements WholeNodeObserver {
     const canonical = this.#canonical
     this.#users = new SimulatedUsers({ time, random, params, l1, canonical, nodes, note })
     this.#voters = new FreezeVoters({ time, random, params, nodes, note })
+    this.#sets = new ValidatorSets(params, nodes)
+    const key = this.#keys[validators]
+    const joining = { time, random, params, canonical, nodes, note }
+    this.#newcomer = key === undefined ? undefined : new Newcomer(joining, key)
     this.#addNodes()
     this.#faults = new WholeFaults({
       time,
@@ -133,13 +147,15 @@ class WholeSimulation implements WholeNodeObserver {
     const { depositScripts, asked } = this.#users
     const byzantine = new Set(this.#byzantine.keys())
     const fail = (message: string): void => this.#fail(message)
-    const watch = { params, byzantine, canonical, l1, depositScripts, fail }
+    const sets = this.#sets
+    const watch = { params, byzantine, sets, canonical, l1, depositScripts, fail }
     this.#checkers = new WholeCheckers(watch, asked)
     this.#completion = new RunCompletion({
       time,
       watch,
       users: this.#users,
       voters: this.#voters,
+      newcomer: this.#newcomer,
       checkers: this.#checkers,
       growths: latency.growths,
       working: () => this.nodes.filter(({ index }) => !this.#byzantine.has(index)),
@@ -148,10 +164,10 @@ class WholeSimulation implements WholeNodeObserver {
 
   #addNodes(): void {
     const { time, random, params } = this
-    const { validators, profile = 'lan' } = this.#options
+    const { profile = 'lan' } = this.#options
     const prepared = this.#isCeremony ? undefined : prepareKeyEpoch(params)
     const lookMs = random.chance(0.3) ? random.between(0.01, 3) : 0
-    for (let index = 0; index < validators; index++) {
+    for (const index of this.#keys.keys()) {
       const clock = new SimulatedClock(time, {
         rate: random.between(0.97, 1.03),
         startMs: random.between(0, 1_000_000),
@@ -162,6 +178,7 @@ class WholeSimulation implements WholeNodeObserver {
         time,
         random,
         params,
+        keys: this.#keys,
         timings: TIMINGS[profile],
         network: this.#network,
         observer: this,
@@ -241,7 +258,9 @@ class WholeSimulation implements WholeNodeObserver {
     this.#liars.speak()
     for (const node of this.nodes) node.start()
     this.#users.schedule({ untilMs: faultyMs, deposits, payments, burns })
-    if (faults) this.#voters.schedule(faultyMs)
+    // Votes of a set that changes would be counted in two ways.
+    if (this.#newcomer !== undefined) this.#newcomer.schedule(faultyMs)
+    else if (faults) this.#voters.schedule(faultyMs)
     // Half of the runs begin in peace, so that more happens in them.
     const fromMs = this.random.chance(0.5) ? 0 : 0.3 * faultyMs
     if (faults) this.#faults.schedule(fromMs, faultyMs)
@@ -266,6 +285,7 @@ class WholeSimulation implements WholeNodeObserver {
       packets: this.#network.packets.packets,
       adversaries: [...this.#byzantine.values()],
       isCeremony: this.#isCeremony,
+      isChanged: this.#sets.at(this.#canonical.height + 1).epoch > 0,
       recoveryMs: this.#completion.recoveryMs,
       recoveryViews: this.#completion.views,
       virtualMs: this.time.nowMs,

@@ -31,6 +31,8 @@ export interface WholeTotals {
   replacements: number
   /** Runs whose members made the key. */
   ceremonies: number
+  /** Runs in which a validator has joined. */
+  changes: number
   votes: number
   packets: number
   virtualMs: number
@@ -80,6 +82,7 @@ export async function* sweepWholeSeeds(
     upkeeps: 0,
     replacements: 0,
     ceremonies: 0,
+    changes: 0,
     votes: 0,
     packets: 0,
     virtualMs: 0,
@@ -110,6 +113,7 @@ function add(totals: WholeTotals, result: WholeResult): void {
   totals.upkeeps += result.upkeeps
   totals.replacements += result.replacements
   totals.ceremonies += result.isCeremony ? 1 : 0
+  totals.changes += result.isChanged ? 1 : 0
   totals.votes += result.votes
   totals.packets += result.packets
   totals.virtualMs += result.virtualMs

@@ -1,9 +1,7 @@
 /** All checkers of a run of whole nodes. */
 
 import type { Block } from '../../../chain/block.ts'
-import { genesisValidators } from '../../../chain/validators.ts'
 import type { Message } from '../../../consensus/messages.ts'
-import { verifySchnorr } from '../../../primitives/secp256k1.ts'
 import { Formability } from '../../checkers/formability.ts'
 import { VoteRules } from '../../checkers/vote-rules.ts'
 import { WellFormedMessages } from '../../checkers/well-formed-messages.ts'
@@ -38,10 +36,9 @@ export class WholeCheckers {
 
   constructor(watch: WholeWatch, asked: ReadonlySet<string>) {
     this.#watch = watch
-    const { params, byzantine, fail } = watch
-    const { epoch, keys } = genesisValidators(params)
-    const context = { chainId: params.chainId, epoch, validators: keys, verify: verifySchnorr }
-    const votes = { schedule: { at: () => context }, byzantine, fail }
+    const { sets, byzantine, fail } = watch
+    const schedule = { at: (height: number) => sets.contextAt(height) }
+    const votes = { schedule, byzantine, fail }
     this.voteRules = new VoteRules(votes)
     this.#formability = new Formability(votes, this.voteRules.said)
     this.#wellFormed = new WellFormedMessages(votes)
