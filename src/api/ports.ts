@@ -133,6 +133,14 @@ export type NodeFacadeEvent =
   | { readonly kind: 'release'; readonly release: ReleaseView }
   | { readonly kind: 'evidence'; readonly evidence: EvidenceView }
 
+/** What the network layer has done and turned away since the node started. */
+export interface NetworkActivity {
+  readonly trustedPeers: number
+  readonly observers: number
+  /** By name, in camel case: they only grow. */
+  readonly totals: Readonly<Record<string, number>>
+}
+
 export interface NodeFacade {
   readonly addressNetwork: AddressNetwork
   readonly l1AddressNetwork: AddressNetwork
@@ -149,6 +157,7 @@ export interface NodeFacade {
     options: { readonly maxFeeSatsPerKvb?: number },
   ): Promise<PackageOutcome>
   status(): StatusView
+  networkActivity(): NetworkActivity
   /** Codes not-synced and peg-closed when this node cannot know the right address. */
   requestDepositAddress(recipientScript: Uint8Array): Promise<Result<DepositAddressView, Rejection>>
   /** Newest first. */

@@ -38,6 +38,7 @@ export interface FacadeParts {
   /** This node's validator key, whether or not it is in a set. */
   readonly publicKey: XOnlyKey | undefined
   readonly version: string
+  readonly networkActivity: NodeFacade['networkActivity']
 }
 
 export function createNodeFacade(parts: FacadeParts): NodeFacade {
@@ -60,6 +61,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     submitPackage: async (transactions, options) => node.submitPackage(transactions, options),
     testTransactions: async (transactions, options) => node.dryRun(transactions, options),
     status: () => statusOf(parts, recovery),
+    networkActivity: parts.networkActivity,
     genesis: () => parts.genesis,
     health: () => healthOf(parts, recovery),
     onEvent: (handler) => forwardEvents(node, { reports, evidence }, handler),
