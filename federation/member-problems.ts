@@ -15,7 +15,7 @@ export interface ProblemSources {
   readonly steps: Pick<MemberSteps, 'problems'>
   readonly keys: Pick<KeyCeremonies, 'problems'>
   readonly watcher: Pick<DepositWatcher, 'problem'>
-  readonly finder: Pick<ConfirmationFinder, 'find'>
+  readonly finder: Pick<ConfirmationFinder, 'find' | 'problems'>
   readonly work: Pick<SigningWork, 'problem'> | undefined
   readonly signers: Iterable<Pick<ReleaseSigner, 'problems'>>
   readonly signed: Pick<SignedBatches, 'refusal'>
@@ -23,12 +23,13 @@ export interface ProblemSources {
 
 /** One line each. */
 export function memberProblems(sources: ProblemSources): readonly string[] {
-  const { steps, keys, watcher, work, signers } = sources
+  const { steps, keys, watcher, finder, work, signers } = sources
   const single = [watcher.problem(), work?.problem()].filter((problem) => problem !== undefined)
   return [
     ...steps.problems(),
     ...keys.problems(),
     ...single,
+    ...finder.problems(),
     ...[...signers].flatMap((signer) => signer.problems()),
     ...refusals(sources),
   ]
