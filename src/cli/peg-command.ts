@@ -57,9 +57,14 @@ export function addPegCommands(program: Command, io: CliIo): void {
 function requireOpenPeg(status: NodeStatus): void {
   requireSynced(status)
   if (status.peg.state === 'frozen') {
-    throw new CliError(EXIT.rejected, 'peg-frozen', 'the peg is frozen: no deposits or releases', {
-      hint: 'see why: causeway federation members',
-    })
+    throw new CliError(
+      EXIT.rejected,
+      'peg-frozen',
+      'the peg is frozen: what comes in now cannot leave again',
+      {
+        hint: 'see why: causeway federation status',
+      },
+    )
   }
   if (status.peg.state === 'closed') {
     throw new CliError(EXIT.syncing, 'peg-closed', 'the peg is not open yet: there is no key', {

@@ -40,7 +40,7 @@ export function frozenReason(status, { freeze }) {
   const going = votersFor(freeze.votes, false).length
   return (
     `Releases are frozen since block ${number(height)} (${dateTime(timeMs)}) by ${stopping}. ` +
-    `Deposits go on. ${going} of ${freeze.quorum} votes to let releases go on.`
+    `What is paid in is still minted. ${going} of ${freeze.quorum} votes to let releases go on.`
   )
 }
 
