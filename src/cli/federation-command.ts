@@ -9,6 +9,7 @@ import { addDestroyShareCommand } from './destroy-share-command.ts'
 import { EXIT } from './exit-codes.ts'
 import { addEpochsCommand, describeChange } from './federation-epochs-command.ts'
 import { addFreezeCommands } from './freeze-command.ts'
+import { addGiftAddressCommand } from './gift-address-command.ts'
 import { addMemberChangeCommands } from './member-change-command.ts'
 import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
@@ -31,6 +32,7 @@ export function addFederationCommands(program: Command, io: CliIo): void {
   addDestroyShareCommand(group, io)
   addRecoveryCommands(group, io)
   addFreezeCommands(group, io)
+  addGiftAddressCommand(group, io)
 }
 
 async function showMembers({ context }: CommandCall): Promise<void> {

@@ -106,7 +106,7 @@ async function depositAddress({ context, args, options }: CommandCall): Promise<
         ['deposit address', context.output.paint('bold', address)],
         ['arrives at', recipient],
         ['at least', btc(minDepositSats)],
-        ['after', `${l1Depth} L1 confirmations; more for large amounts`],
+        ['after', `${l1Depth + 1} L1 confirmations; more for large amounts`],
         ['checked', `against the group key of key epoch ${keyEpoch}`],
         ['watch it', `causeway peg status ${recipient} --wait`],
       ]),

@@ -52,7 +52,7 @@ function drawStatus(status, peg) {
     'peg-note',
     status.peg.keyEpoch === null
       ? 'waiting for the federation’s key'
-      : `key epoch ${status.peg.keyEpoch}, ${status.peg.l1Depth} confirmations`,
+      : `key epoch ${status.peg.keyEpoch}, ${status.peg.l1Depth + 1} confirmations`,
   )
   drawOffenders(status.validators)
   drawWarning(status, peg)
@@ -192,7 +192,7 @@ onSubmit('deposit-form', 'deposit-result', async (form) => {
   })
   showResult('deposit-result', terms.address, [
     `Pay at least ${bitcoin(terms.minDepositSats)} to this Bitcoin address, as often as you like.`,
-    `After ${terms.l1Depth} confirmations the coins arrive at ${short(recipient)}. You can close this page.`,
+    `After ${terms.l1Depth + 1} confirmations the coins arrive at ${short(recipient)}. You can close this page.`,
   ])
 })
 
