@@ -4,8 +4,10 @@ const ROWS_MAX = 10
 
 export const byId = (id) => document.getElementById(id)
 
+/** Only what is new: a screen reader says again what is written again. */
 export function setText(id, text) {
-  byId(id).textContent = text
+  const element = byId(id)
+  if (element.textContent !== text) element.textContent = text
 }
 
 /** Shows the text, or nothing at all when there is none. */

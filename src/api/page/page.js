@@ -21,7 +21,7 @@ import { drawFederation, drawPeg, drawReserves, frozenReason } from './peg.js'
 
 const AGE_INTERVAL_MS = 1_000
 /** Events come in bunches; the page asks once for each bunch. */
-const REFRESH_DELAY_MS = 250
+const REFRESH_DELAY_MS = 400
 /** Confirmations on Bitcoin, votes and keys in the making have no events of their own. */
 const REFRESH_INTERVAL_MS = 15_000
 
