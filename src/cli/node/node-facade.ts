@@ -24,6 +24,7 @@ import { createEvidenceReports } from './evidence-reports.ts'
 import { createFederationReports } from './federation-reports.ts'
 import { createLimitReports } from './limit-reports.ts'
 import { createMempoolView } from './mempool-view.ts'
+import { createPegNewsReports } from './peg-news.ts'
 import { createPegReports } from './peg-reports.ts'
 import { createRecoveryWatch, type RecoveryWatch } from './recovery-watch.ts'
 
@@ -225,6 +226,7 @@ function forwardEvents(
   },
   handler: (event: NodeFacadeEvent) => void,
 ): () => void {
+  const pegNews = createPegNewsReports(node.chain)
   return node.events.subscribe((event) => {
     if (event.kind === 'evidence') {
       const evidence = views.evidence.viewOf(event.evidence, event.carriedBy)
@@ -236,5 +238,6 @@ function forwardEvents(
     handler({ kind: 'block', height, hash, txCount: block.transactions.length })
     for (const deposit of reports.mintedIn(block)) handler({ kind: 'deposit', deposit })
     for (const release of reports.changedIn(block)) handler({ kind: 'release', release })
+    for (const news of pegNews.newsAt(height)) handler(news)
   })
 }
