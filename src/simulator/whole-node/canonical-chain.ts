@@ -12,6 +12,8 @@ import {
   transactionId,
 } from '../../bitcoin/transaction.ts'
 import { type Block, blockHash } from '../../chain/block.ts'
+import type { ChainParams } from '../../chain/params.ts'
+import { releaseFee } from '../../chain/peg/release-fees.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
 import type { BlockHash, Txid } from '../../primitives/hashes.ts'
 
@@ -26,6 +28,8 @@ export interface CanonicalCoin {
 export interface Burn {
   readonly outPoint: OutPoint
   readonly value: bigint
+  /** What L1 has to pay: the value without the fee of its day. */
+  readonly net: bigint
   /** Hex. */
   readonly l1Script: string
   readonly height: number
@@ -42,9 +46,23 @@ export class CanonicalChain {
   /** By which transaction a coin was spent. */
   readonly spent = new Map<string, Txid>()
 
+  readonly #params: ChainParams
+  /** What burns are charged by: the lower of the fee rates that came with the last two L1 headers. */
+  #feeRates: readonly [current: number, previous: number]
+
+  constructor(params: ChainParams) {
+    this.#params = params
+    this.#feeRates = [params.peg.feeRateFloor, params.peg.feeRateFloor]
+  }
+
   /** Block 0 is not in it. */
   get height(): number {
     return this.blocks.length
+  }
+
+  /** The peg has its first key. */
+  get isOpen(): boolean {
+    return this.blocks.some(({ l1Section }) => l1Section.keyEpochs.length > 0)
   }
 
   hashAt(height: number): BlockHash | undefined {
@@ -54,6 +72,8 @@ export class CanonicalChain {
   append(block: Block): void {
     this.blocks.push(block)
     this.hashes.push(blockHash(block))
+    const { l1Section, extension } = block
+    if (l1Section.headers.length > 0) this.#feeRates = [extension.feeRate, this.#feeRates[0]]
     for (const [position, transaction] of block.transactions.entries()) {
       this.#apply(transaction, position === 0)
     }
@@ -70,7 +90,9 @@ export class CanonicalChain {
       const outPoint = { txid, vout }
       if (kind.kind === 'withdraw') {
         const l1Script = bytesToHex(kind.l1Script)
-        this.burns.set(l1Script, { outPoint, value: output.value, l1Script, height: this.height })
+        const { value } = output
+        const net = value - releaseFee(this.#params, Math.min(...this.#feeRates), kind.l1Script)
+        this.burns.set(l1Script, { outPoint, value, net, l1Script, height: this.height })
       } else if (output.value > 0n && kind.kind !== 'op_return') {
         this.coins.set(outPointKey(outPoint), {
           outPoint,

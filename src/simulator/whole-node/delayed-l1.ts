@@ -23,6 +23,8 @@ interface Asking {
   readonly random: SeededRandom
   readonly life: ProcessLife
   readonly isDown: () => boolean
+  /** The regtest chain has no opinion. */
+  readonly estimate: () => number
 }
 
 const ANSWER_MS = [0.5, 15] as const
@@ -96,8 +98,8 @@ export class DelayedL1 implements BitcoinL1 {
     return this.#ask(() => this.#inner.mempoolTransactionIds())
   }
 
-  estimateFeeRate(targetBlocks: number): Promise<number | undefined> {
-    return this.#ask(() => this.#inner.estimateFeeRate(targetBlocks))
+  estimateFeeRate(): Promise<number | undefined> {
+    return this.#ask(async () => this.#asking.estimate())
   }
 
   onBlock(handler: (tip: L1BlockSummary) => void): Unsubscribe {

@@ -30,16 +30,17 @@ export interface L1Ledger {
   readonly deposits: ReadonlyMap<string, bigint>
   /** What went to scripts asked for, one for each output. */
   readonly payments: readonly Payment[]
-  /** Outputs of the federation's transactions that nobody asked for, at most one (the change) each. */
+  /** Outputs of the federation's transactions that neither are its own change nor asked for. */
   readonly strays: readonly string[]
   /** What the federation's transactions paid to miners. */
   readonly fees: bigint
 }
 
-/** `deposits`: scripts of deposit addresses; `asked`: scripts of burns. Both hex. */
+/** Scripts, hex. `deposits`: of deposit addresses; `change`: the federation's own; `asked`: of burns. */
 export function readL1Ledger(
   chain: RegtestChain,
   deposits: ReadonlySet<string>,
+  change: ReadonlySet<string>,
   asked: ReadonlySet<string>,
 ): L1Ledger {
   const held = new Map<string, bigint>()
@@ -57,7 +58,6 @@ export function readL1Ledger(
       held.delete(key)
     }
     const isOurs = paidIn > 0n
-    let change = 0
     for (const [vout, { script, value }] of transaction.outputs.entries()) {
       const hex = bytesToHex(script)
       const key = outPointKey({ txid, vout })
@@ -68,9 +68,8 @@ export function readL1Ledger(
       } else if (isOurs && asked.has(hex)) payments.push({ script: hex, value, l1Height })
       // An anchor is there for anybody to bump the fee with.
       else if (isOurs && value > 0n && hex !== ANCHOR) {
-        change += 1
-        held.set(key, value)
-        if (change > 1) strays.push(`${txid}:${vout}`)
+        if (change.has(hex)) held.set(key, value)
+        else strays.push(`${txid}:${vout}`)
       }
     }
     fees += paidIn

@@ -6,24 +6,29 @@
 
 import { getPegBooks } from '../../chain/peg/books.ts'
 import { activeKeyEpoch } from '../../chain/peg/key-epochs.ts'
+import type { StateView } from '../../chain/state.ts'
 import { recoveryViewsMax } from '../checkers/recovery.ts'
 import type { WholeCheckers } from './checkers/whole-checkers.ts'
 import type { WholeWatch } from './checkers/whole-watch.ts'
+import type { FreezeVoters } from './freeze-voters.ts'
+import type { Newcomer } from './newcomer.ts'
 import type { SimulatedUsers } from './simulated-users.ts'
 import type { WholeNode } from './whole-node.ts'
 import type { WorldTime } from './world-time.ts'
 
 /** After the healing everything has ended within this: pauses, batches, confirmations. */
-const END_MS = 120_000
+const END_MS = 180_000
 const LOOK_MS = 500
 const CLAIM_EVERY_MS = 5_000
-/** Links come up again, and members find their L1. */
-const GRACE_MS = 5_000
+/** Links come up again, and members find their L1 and ask it about fees. */
+const GRACE_MS = 14_000
 
 export interface CompletionParts {
   readonly time: WorldTime
   readonly watch: WholeWatch
   readonly users: SimulatedUsers
+  readonly voters: FreezeVoters
+  readonly newcomer: Newcomer | undefined
   readonly checkers: WholeCheckers
   /** How often timers must grow until a view can succeed. */
   readonly growths: number
@@ -44,13 +49,14 @@ export class RunCompletion {
 
   /** Lets virtual time pass until all is done; `isOver`: something has been broken. */
   async wait(isOver: () => boolean): Promise<void> {
-    const { time, users, watch } = this.#parts
+    const { time, users, voters, watch } = this.#parts
     const fromMs = time.nowMs
     let claimedMs = Number.NEGATIVE_INFINITY
     for (;;) {
       if (time.nowMs - claimedMs >= CLAIM_EVERY_MS) {
         claimedMs = time.nowMs
         void users.claimAll()
+        voters.thaw()
       }
       const endsMs = time.nowMs + LOOK_MS
       await time.runWhile(() => !isOver(), endsMs)
@@ -66,7 +72,7 @@ export class RunCompletion {
   }
 
   #unfinished(): readonly string[] {
-    const { users, checkers, watch } = this.#parts
+    const { users, checkers } = this.#parts
     const left: string[] = []
     const nodes = this.#parts.working()
     const heights = nodes.map((node) => node.height)
@@ -82,7 +88,13 @@ export class RunCompletion {
       left.push(`the release to ${script} is not paid`)
     }
     const view = nodes[0]?.running?.node.chain.state().view
-    if (view === undefined) return left
+    return view === undefined ? left : [...left, ...this.#unsettled(view)]
+  }
+
+  /** What the state of a node says is still to come. */
+  #unsettled(view: StateView): readonly string[] {
+    const { newcomer, watch } = this.#parts
+    const left = [...(newcomer?.unfinished(view) ?? [])]
     const { totals } = getPegBooks(view)
     if (activeKeyEpoch(view) === undefined) left.push('the peg is not open')
     const { pendingReleases, inFlightFees } = totals

@@ -8,8 +8,10 @@ import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createRegtestL1 } from '../../../federation/l1/regtest.ts'
 import { type RegtestBlock, RegtestChain } from '../../../federation/l1/regtest-chain.ts'
 import type { Transaction } from '../../bitcoin/transaction.ts'
+import { assert } from '../../primitives/assert.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import { DelayedL1 } from './delayed-l1.ts'
+import { FeeMarket } from './fee-market.ts'
 import type { ProcessLife } from './process-life.ts'
 import { WORLD_START_MS, type WorldTime } from './world-time.ts'
 
@@ -21,6 +23,8 @@ const RELAY_MS = 400
 /** One member's L1 node. */
 export class MemberL1 {
   readonly chain: RegtestChain
+  /** Satoshis per 1,000 virtual bytes. */
+  readonly estimate: () => number
   /** It answers nothing. */
   isDown = false
   /** Blocks reach it so much later. */
@@ -28,13 +32,14 @@ export class MemberL1 {
   /** The lowest block of its private branch, which the others never hear of. */
   lie: RegtestBlock['hash'] | undefined
 
-  constructor(chain: RegtestChain) {
+  constructor(chain: RegtestChain, estimate: () => number) {
     this.chain = chain
+    this.estimate = estimate
   }
 
   /** The port, for one life of the member's process. */
   open(time: WorldTime, random: SeededRandom, life: ProcessLife): BitcoinL1 {
-    const ask = { time, random, life, isDown: () => this.isDown }
+    const ask = { time, random, life, isDown: () => this.isDown, estimate: this.estimate }
     return new DelayedL1(createRegtestL1(this.chain), ask)
   }
 }
@@ -42,6 +47,7 @@ export class MemberL1 {
 export class SimulatedL1 {
   readonly truth: RegtestChain
   readonly members: readonly MemberL1[]
+  readonly fees: FeeMarket
   reorganisations = 0
   readonly #time: WorldTime
   readonly #random: SeededRandom
@@ -60,9 +66,11 @@ export class SimulatedL1 {
       monotonicMs: () => world.time.nowMs,
     }
     this.truth = new RegtestChain({ clock })
+    const fees = new FeeMarket(world.random, memberCount)
+    this.fees = fees
     this.members = Array.from(
       { length: memberCount },
-      () => new MemberL1(new RegtestChain({ clock })),
+      (_, index) => new MemberL1(new RegtestChain({ clock }), () => fees.estimateOf(index)),
     )
   }
 
@@ -76,7 +84,11 @@ export class SimulatedL1 {
   }
 
   async mine(count: number): Promise<void> {
-    await this.truth.mine(count, this.#minerScript)
+    for (let i = 0; i < count; i++) {
+      const chosen = this.fees.chosen(this.truth.mempool.entries())
+      const mined = await this.truth.mineExactly(this.#minerScript, chosen)
+      assert(mined.ok, 'a block of what the mempool checked is valid')
+    }
   }
 
   /** The top blocks are replaced by as many others and one more. */
@@ -96,6 +108,7 @@ export class SimulatedL1 {
 
   /** Every node is well, and on the way to what the truth is. */
   async heal(): Promise<void> {
+    this.fees.calm()
     for (const member of this.members) {
       member.isDown = false
       member.lagMs = 0

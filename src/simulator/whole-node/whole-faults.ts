@@ -53,6 +53,7 @@ export const FAULT_KINDS = [
   'L1 late',
   'L1 lies',
   'L1 reorganised',
+  'L1 fee storm',
 ] as const
 
 export type FaultKind = (typeof FAULT_KINDS)[number]
@@ -94,6 +95,7 @@ export class WholeFaults {
     'L1 late': 0,
     'L1 lies': 0,
     'L1 reorganised': 0,
+    'L1 fee storm': 0,
   }
   #isHealed = false
   readonly #world: WholeFaultyWorld
@@ -247,7 +249,7 @@ export class WholeFaults {
     const { random, l1, l1Depth } = this.#world
     const member = random.pick(l1.members)
     const at = `n${l1.members.indexOf(member)}`
-    switch (random.below(5)) {
+    switch (random.below(7)) {
       case 0:
         member.isDown = !member.isDown
         if (member.isDown) this.happened('L1 down', at)
@@ -264,9 +266,20 @@ export class WholeFaults {
         void l1.reorganise(depth, transactions)
         return
       }
+      case 4:
+      case 5:
+        this.#troubleFees()
+        return
       default:
         this.#world.lie()
     }
+  }
+
+  #troubleFees(): void {
+    const { fees } = this.#world.l1
+    if (fees.isStormy && this.#world.random.chance(0.5)) return fees.calm()
+    fees.storm()
+    this.happened('L1 fee storm', `${fees.rate} sat/kvB`)
   }
 
   /** The world is well again: every node runs, on good disks and clocks, with its L1. */

@@ -58,6 +58,8 @@ export interface WholeNodeWorld {
   readonly time: WorldTime
   readonly random: SeededRandom
   readonly params: ChainParams
+  /** Validator keys of all places. */
+  readonly keys: readonly XOnlyKey[]
   readonly timings: ConsensusTimings
   readonly network: SimulatedNetwork
   readonly observer: WholeNodeObserver
@@ -75,6 +77,7 @@ export interface RunningProcess {
   readonly node: Node
   /** An observer has none. */
   readonly member: Member | undefined
+  readonly membership: MembershipPool | undefined
   readonly network: NodeNetwork
   readonly life: ProcessLife
 }
@@ -135,7 +138,7 @@ export class WholeNode {
   }
 
   get publicKey(): XOnlyKey {
-    return present(this.#world.params.validators[this.index], 'validator')
+    return present(this.#world.keys[this.index], 'validator')
   }
 
   sign(digest: Uint8Array): Uint8Array {
@@ -238,7 +241,13 @@ export class WholeNode {
       if (event.kind === 'block') observer.committed(this, event.block)
       if (event.kind === 'halted') this.#halted(event.reason, event.isStorage)
     })
-    this.#running = { node: running, member: opened?.member, network, life }
+    this.#running = {
+      node: running,
+      member: opened?.member,
+      membership: opened?.membership,
+      network,
+      life,
+    }
     observer.started(this)
     await running.start()
     if (this.#life !== life) return

@@ -18,6 +18,8 @@ export interface WholeOptions {
   readonly byzantine?: number
   readonly adversaries?: readonly NodeAdversaryKind[]
   readonly faults?: boolean
+  /** A validator joins them in the run; default: the seed decides. */
+  readonly change?: boolean
   /** The members make the group key in the run; default: the seed decides. */
   readonly ceremony?: boolean
 }
@@ -29,10 +31,18 @@ export interface WholeResult {
   readonly payments: number
   readonly releases: number
   readonly faults: FaultCounts
+  /** How often the peg was frozen. */
+  readonly freezes: number
+  /** Batches that paid nobody. */
+  readonly upkeeps: number
+  /** Versions of batches after the first. */
+  readonly replacements: number
   readonly votes: number
   readonly packets: number
   readonly adversaries: readonly NodeAdversaryKind[]
   readonly isCeremony: boolean
+  /** The validators of the last block are not the first. */
+  readonly isChanged: boolean
   /** From the healing until everything that had to end had ended, virtual ms. */
   readonly recoveryMs: number
   /** The most views that a height took after the healing. */

@@ -4,16 +4,13 @@
  * world heals, and everything that should finish must finish. Same seed, same run.
  */
 
-import { devnetGenesis } from '../../../genesis/devnet.ts'
-import { chainParams, parseGenesis } from '../../../genesis/network.ts'
 import type { Block } from '../../chain/block.ts'
 import type { ChainParams } from '../../chain/params.ts'
 import { CROWDED_TIMINGS, LAN_TIMINGS, WAN_TIMINGS } from '../../consensus/config.ts'
 import type { Message } from '../../consensus/messages.ts'
 import { faultTolerance } from '../../consensus/quorum.ts'
 import { AssertionError, assert } from '../../primitives/assert.ts'
-import { bytesToHex } from '../../primitives/bytes.ts'
-import { taggedHash } from '../../primitives/sha256.ts'
+import type { XOnlyKey } from '../../primitives/hashes.ts'
 import type { PeerId } from '../../runtime/runtime.ts'
 import { LATENCY_PROFILES } from '../latency-profiles.ts'
 import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
@@ -23,16 +20,19 @@ import { ByzantineNodes } from './byzantine-nodes.ts'
 import { CanonicalChain } from './canonical-chain.ts'
 import { withCheapSignatures } from './cheap-signatures.ts'
 import { WholeCheckers } from './checkers/whole-checkers.ts'
+import { FreezeVoters } from './freeze-voters.ts'
+import { Newcomer } from './newcomer.ts'
 import { prepareKeyEpoch } from './prepared-key.ts'
 import type { LogLevel } from './process-runtime.ts'
 import { RunCompletion } from './run-completion.ts'
 import { SimulatedL1 } from './simulated-l1.ts'
 import { type Punishment, SimulatedNetwork } from './simulated-network.ts'
 import { MINER, SimulatedUsers } from './simulated-users.ts'
-import { namedKey } from './simulated-wallet.ts'
+import { ValidatorSets } from './validator-sets.ts'
 import { WholeFaults } from './whole-faults.ts'
 import { WholeNode, type WholeNodeObserver } from './whole-node.ts'
 import type { WholeOptions, WholeResult } from './whole-options.ts'
+import { validatorKeys, wholeParams } from './whole-params.ts'
 import { WholeTrace } from './whole-trace.ts'
 import { WorldTime } from './world-time.ts'
 
@@ -52,24 +52,12 @@ export class BrokenPromiseError extends Error {
 const VIOLATIONS_MAX = 20
 /** With real key generation the first address is there after this. */
 const CEREMONY_SHARE = 0.1
+/** Runs in which a validator joins. */
+const CHANGE_SHARE = 0.1
 /** Runs without a Byzantine validator. */
 const HONEST_SHARE = 0.25
 const PACE = { lan: 1, wan: 3, slow: 3 } as const
 const TIMINGS = { lan: LAN_TIMINGS, wan: WAN_TIMINGS, slow: CROWDED_TIMINGS } as const
-
-function namedKeys(kind: string, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => namedKey(`${kind} ${i}`))
-}
-
-function wholeParams(validators: number, seed: number): ChainParams {
-  const salt = bytesToHex(taggedHash('causeway/simulated-salt', Uint8Array.of(seed & 0xff)))
-  const genesis = devnetGenesis({
-    validators: namedKeys('validator', validators),
-    recoveryKeys: namedKeys('recovery', 3),
-    salt,
-  })
-  return chainParams(parseGenesis(genesis))
-}
 
 function castByzantine(
   { validators, byzantine, adversaries = NODE_ADVERSARY_KINDS }: WholeOptions,
@@ -89,15 +77,19 @@ class WholeSimulation implements WholeNodeObserver {
   readonly #options: WholeOptions
   readonly #network: SimulatedNetwork
   readonly #l1: SimulatedL1
-  readonly #canonical = new CanonicalChain()
+  readonly #canonical: CanonicalChain
   readonly #users: SimulatedUsers
+  readonly #voters: FreezeVoters
   readonly #faults: WholeFaults
   readonly #checkers: WholeCheckers
   readonly #completion: RunCompletion
+  readonly #sets: ValidatorSets
+  readonly #newcomer: Newcomer | undefined
   readonly #byzantine: ReadonlyMap<number, NodeAdversaryKind>
   readonly #liars: ByzantineNodes
   readonly #violations: string[] = []
   readonly #isCeremony: boolean
+  readonly #keys: readonly XOnlyKey[]
   readonly #trace: WholeTrace
 
   constructor(options: WholeOptions, write?: (line: string) => void) {
@@ -105,11 +97,14 @@ class WholeSimulation implements WholeNodeObserver {
     const { seed, validators, profile = 'lan' } = options
     this.random = createSeededRandom(seed)
     this.#trace = new WholeTrace(() => this.time.nowMs, write)
-    this.params = wholeParams(validators, seed)
+    this.params = wholeParams(validators, seed, this.random)
+    this.#canonical = new CanonicalChain(this.params)
     const { time, random, params } = this
     this.#byzantine = castByzantine(options, random)
     const latency = LATENCY_PROFILES[profile]
-    this.#l1 = new SimulatedL1(this, validators, MINER.script)
+    const isChange = options.change ?? random.chance(CHANGE_SHARE)
+    this.#keys = validatorKeys(validators + (isChange ? 1 : 0))
+    this.#l1 = new SimulatedL1(this, this.#keys.length, MINER.script)
     this.#network = new SimulatedNetwork({ time, random, profile: latency }, this)
     this.#isCeremony = options.ceremony ?? random.chance(CEREMONY_SHARE)
     const note = (text: string): void => this.#trace.note(text)
@@ -120,6 +115,11 @@ class WholeSimulation implements WholeNodeObserver {
     const l1 = this.#l1
     const canonical = this.#canonical
     this.#users = new SimulatedUsers({ time, random, params, l1, canonical, nodes, note })
+    this.#voters = new FreezeVoters({ time, random, params, nodes, note })
+    this.#sets = new ValidatorSets(params, nodes)
+    const key = this.#keys[validators]
+    const joining = { time, random, params, canonical, nodes, note }
+    this.#newcomer = key === undefined ? undefined : new Newcomer(joining, key)
     this.#addNodes()
     this.#faults = new WholeFaults({
       time,
@@ -147,12 +147,15 @@ class WholeSimulation implements WholeNodeObserver {
     const { depositScripts, asked } = this.#users
     const byzantine = new Set(this.#byzantine.keys())
     const fail = (message: string): void => this.#fail(message)
-    const watch = { params, byzantine, canonical, l1, depositScripts, fail }
+    const sets = this.#sets
+    const watch = { params, byzantine, sets, canonical, l1, depositScripts, fail }
     this.#checkers = new WholeCheckers(watch, asked)
     this.#completion = new RunCompletion({
       time,
       watch,
       users: this.#users,
+      voters: this.#voters,
+      newcomer: this.#newcomer,
       checkers: this.#checkers,
       growths: latency.growths,
       working: () => this.nodes.filter(({ index }) => !this.#byzantine.has(index)),
@@ -161,10 +164,10 @@ class WholeSimulation implements WholeNodeObserver {
 
   #addNodes(): void {
     const { time, random, params } = this
-    const { validators, profile = 'lan' } = this.#options
+    const { profile = 'lan' } = this.#options
     const prepared = this.#isCeremony ? undefined : prepareKeyEpoch(params)
     const lookMs = random.chance(0.3) ? random.between(0.01, 3) : 0
-    for (let index = 0; index < validators; index++) {
+    for (const index of this.#keys.keys()) {
       const clock = new SimulatedClock(time, {
         rate: random.between(0.97, 1.03),
         startMs: random.between(0, 1_000_000),
@@ -175,6 +178,7 @@ class WholeSimulation implements WholeNodeObserver {
         time,
         random,
         params,
+        keys: this.#keys,
         timings: TIMINGS[profile],
         network: this.#network,
         observer: this,
@@ -254,6 +258,9 @@ class WholeSimulation implements WholeNodeObserver {
     this.#liars.speak()
     for (const node of this.nodes) node.start()
     this.#users.schedule({ untilMs: faultyMs, deposits, payments, burns })
+    // Votes of a set that changes would be counted in two ways.
+    if (this.#newcomer !== undefined) this.#newcomer.schedule(faultyMs)
+    else if (faults) this.#voters.schedule(faultyMs)
     // Half of the runs begin in peace, so that more happens in them.
     const fromMs = this.random.chance(0.5) ? 0 : 0.3 * faultyMs
     if (faults) this.#faults.schedule(fromMs, faultyMs)
@@ -271,10 +278,14 @@ class WholeSimulation implements WholeNodeObserver {
       payments: this.#users.payments,
       releases: this.#canonical.burns.size,
       faults: this.#faults.counts,
+      freezes: this.#checkers.limits.freezes,
+      upkeeps: this.#checkers.limits.upkeeps,
+      replacements: this.#checkers.limits.replacements,
       votes: this.#checkers.voteRules.said.size,
       packets: this.#network.packets.packets,
       adversaries: [...this.#byzantine.values()],
       isCeremony: this.#isCeremony,
+      isChanged: this.#sets.at(this.#canonical.height + 1).epoch > 0,
       recoveryMs: this.#completion.recoveryMs,
       recoveryViews: this.#completion.views,
       virtualMs: this.time.nowMs,

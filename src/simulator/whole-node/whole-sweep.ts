@@ -26,8 +26,13 @@ export interface WholeTotals {
   deposits: number
   payments: number
   releases: number
+  freezes: number
+  upkeeps: number
+  replacements: number
   /** Runs whose members made the key. */
   ceremonies: number
+  /** Runs in which a validator has joined. */
+  changes: number
   votes: number
   packets: number
   virtualMs: number
@@ -73,7 +78,11 @@ export async function* sweepWholeSeeds(
     deposits: 0,
     payments: 0,
     releases: 0,
+    freezes: 0,
+    upkeeps: 0,
+    replacements: 0,
     ceremonies: 0,
+    changes: 0,
     votes: 0,
     packets: 0,
     virtualMs: 0,
@@ -100,7 +109,11 @@ function add(totals: WholeTotals, result: WholeResult): void {
   totals.deposits += result.deposits
   totals.payments += result.payments
   totals.releases += result.releases
+  totals.freezes += result.freezes
+  totals.upkeeps += result.upkeeps
+  totals.replacements += result.replacements
   totals.ceremonies += result.isCeremony ? 1 : 0
+  totals.changes += result.isChanged ? 1 : 0
   totals.votes += result.votes
   totals.packets += result.packets
   totals.virtualMs += result.virtualMs

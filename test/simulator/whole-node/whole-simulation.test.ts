@@ -59,6 +59,13 @@ describe('whole nodes', () => {
     expect(result.releases).toBeGreaterThan(0)
   })
 
+  it('take in a validator under faults, whose key proves itself on L1, and go on with five', async () => {
+    const options = wholeOptionsOfSeed(1, { validators: 4, profile: 'lan' })
+    const result = await simulateWholeNodes({ ...options, change: true, byzantine: 0 })
+    expect(result.isChanged).toBe(true)
+    expect(result.releases).toBeGreaterThan(0)
+  })
+
   it('have the same run from the same seed, to the last line of its trace', async () => {
     const first = await traceOf(5)
     expect(first.length).toBeGreaterThan(500)

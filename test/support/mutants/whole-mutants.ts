@@ -11,8 +11,8 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     edits: [
       edit(
         'src/node/consensus-driver.ts',
-        'this.#output.act(() => this.#outbox.broadcast(effect.message))',
-        'this.#outbox.broadcast(effect.message)',
+        'this.#output.act(() => this.#outbox.broadcast(effect.message, validators))',
+        'this.#outbox.broadcast(effect.message, validators)',
       ),
     ],
     because: /left (?:before it was on disk|without a durable)/,
@@ -34,7 +34,7 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     name: 'a restarted node forgets its journal',
     edits: [
       edit(
-        'src/node/consensus-driver.ts',
+        'src/node/epoch-core.ts',
         '.filter((record) => record.height > tip.height)',
         '.filter(() => false)',
       ),
@@ -59,8 +59,8 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     edits: [
       edit(
         'src/node/block-sync.ts',
-        "if (!isFinal) throw new DecodeError('a decided block without a valid certificate')",
-        'void isFinal',
+        'if (!this.#isFinal(decided)) {',
+        'if (!this.#isFinal(decided) && decided.certificate.height === -1) {',
       ),
     ],
     wholeAdversaries: ['sync-liar'],
@@ -89,8 +89,8 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     name: 'members agree to whatever is said about L1',
     edits: [
       edit(
-        'federation/member.ts',
-        "return (await this.#isBuried(last)) ? 'valid' : 'pending'",
+        'federation/section-judge.ts',
+        "return (await isBuried(last)) ? 'valid' : 'pending'",
         "return 'valid'",
       ),
     ],
@@ -101,7 +101,7 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     ...WHOLE,
     name: 'members agree to any fee rate',
     edits: [
-      edit('federation/member.ts', '!this.#feeRates.isReasonable(feeRate)', 'feeRate === -1'),
+      edit('federation/section-judge.ts', '!feeRates.isReasonable(feeRate)', 'feeRate === -1'),
     ],
     wholeAdversaries: ['peg-liar'],
     because: /which no honest member finds reasonable/,
@@ -117,5 +117,38 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
       ),
     ],
     because: /is paid twice|the chain owes/,
+  },
+  {
+    ...WHOLE,
+    name: 'large releases do not wait',
+    edits: [
+      edit(
+        'src/chain/peg/release-limits.ts',
+        'if (untilL1Height > l1Height) {',
+        'if (untilL1Height === -1) {',
+      ),
+    ],
+    because: /large release \d+ waits \d L1 blocks only/,
+  },
+  {
+    ...WHOLE,
+    name: 'a frozen peg goes on paying',
+    edits: [
+      edit('src/chain/peg/release-limits.ts', 'if (isFrozen(view)) return', ''),
+      edit('src/chain/peg/plan-batches.ts', 'isFrozen(overlay) || ', ''),
+    ],
+    because: /while the peg is frozen|in a freeze/,
+  },
+  {
+    ...WHOLE,
+    name: 'a walk over the state lives on while L1 is asked',
+    edits: [
+      edit(
+        'federation/l1-section-planner.ts',
+        'const open = [...openBatches(known)]',
+        'const open = openBatches(known)',
+      ),
+    ],
+    because: /missing: ranged record/,
   },
 ]

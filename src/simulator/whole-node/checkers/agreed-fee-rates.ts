@@ -1,6 +1,6 @@
 /**
- * No proposer raises the fees alone: the L1 of a run has no fee market, so that the floor is every honest
- * member's opinion, and a final rate is within the tolerance of it.
+ * No proposer raises the fees alone: a final rate is within the tolerance of what some honest member's L1
+ * has estimated.
  */
 
 import type { Block } from '../../../chain/block.ts'
@@ -18,9 +18,9 @@ export class AgreedFeeRates {
 
   /** A block that is new to the canonical chain. */
   appended({ extension }: Block): void {
-    const { params, fail } = this.#watch
+    const { params, l1, fail } = this.#watch
     const { height, feeRate } = extension
-    if (feeRate <= TOLERANCE * params.peg.feeRateFloor) return
+    if (feeRate <= TOLERANCE * Math.max(params.peg.feeRateFloor, l1.fees.highest)) return
     fail(`block ${height} has the fee rate ${feeRate}, which no honest member finds reasonable`)
   }
 }

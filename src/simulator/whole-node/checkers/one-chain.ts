@@ -5,9 +5,7 @@
  */
 
 import { type Block, blockHash } from '../../../chain/block.ts'
-import { genesisValidators } from '../../../chain/validators.ts'
 import { decodeCertificate, verifyCertificate } from '../../../consensus/certificate.ts'
-import { verifySchnorr } from '../../../primitives/secp256k1.ts'
 import type { WholeNode } from '../whole-node.ts'
 import type { WholeWatch } from './whole-watch.ts'
 
@@ -34,7 +32,7 @@ export class OneChain {
   }
 
   committed(node: WholeNode, block: Block): void {
-    const { canonical, fail, byzantine, params } = this.#watch
+    const { canonical, fail, byzantine, sets } = this.#watch
     if (byzantine.has(node.index)) return
     const { height } = block.extension
     const hash = blockHash(block)
@@ -47,10 +45,8 @@ export class OneChain {
     const stored = node.running?.node.chain.database.findBlockBytes(height)
     if (stored === undefined) return fail(`${node.name} says ${height} is durable and has it not`)
     const certificate = decodeCertificate(stored.certificate)
-    const { epoch, keys } = genesisValidators(params)
-    const context = { chainId: params.chainId, epoch, validators: keys, verify: verifySchnorr }
     const isFinal = certificate.type === 'finalize' && certificate.blockHash === hash
-    if (!isFinal || !verifyCertificate(certificate, context)) {
+    if (!isFinal || !verifyCertificate(certificate, sets.contextAt(height))) {
       fail(`${node.name} stores block ${height} with a bad certificate`)
     }
   }

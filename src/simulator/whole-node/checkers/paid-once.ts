@@ -1,9 +1,12 @@
 /**
  * Paid once: in L1's truth the federation's money goes to scripts that final burns asked for, to each at
- * most once and never more than was burned, and its change comes back to it. Every burn of a run has an
+ * most once and what was burned without the fee of its day, and its change comes back to it. Every burn of a run has an
  * L1 script of its own, so that this can be seen on L1 alone.
  */
 
+import { CHANGE_RECIPIENT } from '../../../chain/peg/deposit-address.ts'
+import { depositScriptOf } from '../../../chain/peg/key-epochs.ts'
+import { bytesToHex } from '../../../primitives/bytes.ts'
 import { type L1Ledger, readL1Ledger } from '../l1-ledger.ts'
 import type { WholeWatch } from './whole-watch.ts'
 
@@ -18,8 +21,10 @@ export class PaidOnce {
   }
 
   ledger(): L1Ledger {
-    const { l1, depositScripts } = this.#watch
-    return readL1Ledger(l1.truth, depositScripts, this.#asked)
+    const { l1, params, canonical, depositScripts } = this.#watch
+    const announced = canonical.blocks.flatMap(({ l1Section }) => l1Section.keyEpochs)
+    const change = announced.map((key) => depositScriptOf(params, key, CHANGE_RECIPIENT))
+    return readL1Ledger(l1.truth, depositScripts, new Set(change.map(bytesToHex)), this.#asked)
   }
 
   /** After every change of L1's tip. */
@@ -31,7 +36,7 @@ export class PaidOnce {
       if (paid.has(script)) fail(`a release to ${script} is paid twice, at L1 height ${l1Height}`)
       paid.add(script)
       if (burn === undefined) fail(`${value} to ${script} is paid for no final burn`)
-      else if (value > burn.value) fail(`${value} are paid for a burn of ${burn.value}`)
+      else if (value !== burn.net) fail(`${value} are paid, not ${burn.net}, for ${burn.value}`)
     }
     for (const stray of ledger.strays) fail(`the federation's money went astray: ${stray}`)
   }

@@ -23,7 +23,7 @@ export class Solvent {
     for (const { value } of canonical.coins.values()) coins += value
     const paid = new Set(ledger.payments.map(({ script }) => script))
     let owed = 0n
-    for (const burn of canonical.burns.values()) if (!paid.has(burn.l1Script)) owed += burn.value
+    for (const burn of canonical.burns.values()) if (!paid.has(burn.l1Script)) owed += burn.net
     if (coins + owed <= ledger.held) return
     fail(`the chain owes ${coins} and ${owed} in releases; the federation holds ${ledger.held}`)
   }

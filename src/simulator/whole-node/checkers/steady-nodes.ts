@@ -19,6 +19,8 @@ const OF_THE_WORLD: ReadonlySet<string> = new Set([
   'a member step failed',
   'the release signer failed',
   'evidence could not be stored',
+  'a freeze vote could not be stored',
+  'a member change was not stored',
 ])
 const ACCUSATION = 'a validator contradicted itself'
 /** Timers of one process: agreement's, links', sync's, the member's. */

@@ -1,9 +1,7 @@
 /** All checkers of a run of whole nodes. */
 
 import type { Block } from '../../../chain/block.ts'
-import { genesisValidators } from '../../../chain/validators.ts'
 import type { Message } from '../../../consensus/messages.ts'
-import { verifySchnorr } from '../../../primitives/secp256k1.ts'
 import { Formability } from '../../checkers/formability.ts'
 import { VoteRules } from '../../checkers/vote-rules.ts'
 import { WellFormedMessages } from '../../checkers/well-formed-messages.ts'
@@ -14,6 +12,7 @@ import { FittingMempools } from './fitting-mempools.ts'
 import { MintedOnce } from './minted-once.ts'
 import { OneChain } from './one-chain.ts'
 import { PaidOnce } from './paid-once.ts'
+import { ReleaseLimits } from './release-limits.ts'
 import { SameState } from './same-state.ts'
 import { Solvent } from './solvent.ts'
 import { SteadyNodes } from './steady-nodes.ts'
@@ -23,6 +22,7 @@ export class WholeCheckers {
   readonly voteRules: VoteRules
   readonly paidOnce: PaidOnce
   readonly steadyNodes: SteadyNodes
+  readonly limits: ReleaseLimits
   readonly #watch: WholeWatch
   readonly #oneChain: OneChain
   readonly #sameState: SameState
@@ -36,15 +36,15 @@ export class WholeCheckers {
 
   constructor(watch: WholeWatch, asked: ReadonlySet<string>) {
     this.#watch = watch
-    const { params, byzantine, fail } = watch
-    const { epoch, keys } = genesisValidators(params)
-    const context = { chainId: params.chainId, epoch, validators: keys, verify: verifySchnorr }
-    const votes = { schedule: { at: () => context }, byzantine, fail }
+    const { sets, byzantine, fail } = watch
+    const schedule = { at: (height: number) => sets.contextAt(height) }
+    const votes = { schedule, byzantine, fail }
     this.voteRules = new VoteRules(votes)
     this.#formability = new Formability(votes, this.voteRules.said)
     this.#wellFormed = new WellFormedMessages(votes)
     this.paidOnce = new PaidOnce(watch, asked)
     this.steadyNodes = new SteadyNodes(watch)
+    this.limits = new ReleaseLimits(watch)
     this.#oneChain = new OneChain(watch)
     this.#sameState = new SameState(watch)
     this.#mintedOnce = new MintedOnce(watch)
@@ -79,6 +79,7 @@ export class WholeCheckers {
     if (isNew) {
       this.#mintedOnce.appended(block)
       this.#feeRates.appended(block)
+      this.limits.appended(node, block)
     }
     this.#fittingMempools.committed(node)
     this.#solvent.committed(node, block)
