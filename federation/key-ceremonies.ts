@@ -17,7 +17,7 @@ import { isKeyNeeded } from './key-remains.ts'
 import { announcedKeyTerms, type KeyTerms, wantedKeyTerms } from './key-terms.ts'
 import type { MemberFaults } from './member-faults.ts'
 import { type MemberNetwork, networkOfEpoch } from './member-network.ts'
-import type { DkgStatus } from './signing/dkg.ts'
+import { countRestarts, type DkgStatus, JOINS_AT_ONCE } from './signing/dkg.ts'
 import { decodeEnvelope } from './signing/envelope.ts'
 import type { KeyShare } from './signing/frost.ts'
 import type { KeyStore } from './signing/key-store.ts'
@@ -150,7 +150,7 @@ class Ceremonies implements KeyCeremonies {
           'restore keys/shares and keys/share.key from a backup, then restart',
       )
     }
-    return [...problems, ...this.#waits()]
+    return [...problems, ...this.#waits(), ...this.#restarts()]
   }
 
   onFinished(handler: () => void): void {
@@ -173,6 +173,18 @@ class Ceremonies implements KeyCeremonies {
           `the key generation of epoch ${terms.epoch} (attempt ${attempt}, ${phase}) waits` +
           (keys === '' ? '' : ` for ${keys}`)
         )
+      })
+  }
+
+  /** Honest members do that a few times; one that does not stop keeps the key from being made. */
+  #restarts(): readonly string[] {
+    return this.progress()
+      .filter(({ restarts }) => countRestarts(restarts) > JOINS_AT_ONCE)
+      .map(({ terms, restarts }) => {
+        const parts = [...restarts]
+          .toSorted(([, a], [, b]) => b - a)
+          .map(([member, count]) => `${count} times by ${terms.members[member] ?? ''}`)
+        return `the key generation of epoch ${terms.epoch} was begun anew ${parts.join(', ')}`
       })
   }
 

@@ -41,6 +41,7 @@ import { createL1SectionPlanner, type L1SectionPlanner } from './l1-section-plan
 import { createL1View, type L1Health, type L1View } from './l1-view.ts'
 import { createMemberFaults, type MemberFault, type MemberFaults } from './member-faults.ts'
 import { type MemberNetwork, networkOfEpoch } from './member-network.ts'
+import { memberProblems } from './member-problems.ts'
 import { createMemberSteps, type MemberSteps } from './member-steps.ts'
 import { bindMemberStore } from './member-store.ts'
 import type { MembershipPool } from './membership-pool.ts'
@@ -247,20 +248,17 @@ class RunningMember implements Member {
   }
 
   problems(): readonly string[] {
-    const { keys, state } = this.#parts
-    const problems = [...this.#steps.problems()]
-    problems.push(...keys.problems())
-    const unread = this.#watcher.problem()
-    if (unread !== undefined) problems.push(unread)
-    const workProblem = this.#parts.signingWork?.problem()
-    if (workProblem !== undefined) problems.push(workProblem)
-    for (const signer of this.#signers.values()) problems.push(...signer.problems())
-    for (const batch of openBatches(state().view)) {
-      const refusal = this.#opened.signed.refusal(batch)
-      if (refusal !== undefined)
-        problems.push(`L1 refuses the signed batch ${batch.id}: ${refusal}`)
-    }
-    return problems
+    const { keys, state, signingWork } = this.#parts
+    return memberProblems({
+      view: state().view,
+      steps: this.#steps,
+      keys,
+      watcher: this.#watcher,
+      finder: this.#finder,
+      work: signingWork,
+      signers: this.#signers.values(),
+      signed: this.#opened.signed,
+    })
   }
 
   faults(): readonly MemberFault[] {
@@ -392,7 +390,9 @@ class RunningMember implements Member {
     this.#changed()
     await this.#steps.run('fee rates', () => this.#feeRates.refresh())
     await this.#steps.run('signing', () => this.#updateSigners())
-    if (!this.#isFrozen()) await this.#steps.run('sending', () => signed.broadcast(view, hash))
+    if (!this.#isFrozen()) {
+      await this.#steps.run('sending', () => signed.broadcast(view, hash, this.#finder))
+    }
     if (progress.includes('more')) this.#workSoon()
   }
 

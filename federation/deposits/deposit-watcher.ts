@@ -14,10 +14,10 @@
 import { type OutPoint, outPointKey, type Transaction } from '../../src/bitcoin/transaction.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
-import type { BlockHash } from '../../src/primitives/hashes.ts'
 import type { Clock, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1, L1Block } from '../l1/bitcoin-l1.ts'
 import { findL1TransactionProof } from '../l1/proofs.ts'
+import { isPrunedBlock } from '../l1/pruned-block.ts'
 import type { DepositBook, ScannedBlock } from './deposit-book.ts'
 import type { Registration, SeenDeposit } from './deposit-records.ts'
 import { scanBlock } from './scan-block.ts'
@@ -119,7 +119,7 @@ class Watcher implements DepositWatcher {
       if (hash === undefined) return 'stuck'
       const block = await l1.block(hash)
       if (block === undefined) {
-        if (!(await this.#isPruned(hash))) return 'stuck'
+        if (!(await isPrunedBlock(l1, hash))) return 'stuck'
         await book.record([], { height, hash })
         this.#skipped = { first: this.#skipped?.first ?? height, last: height }
         skipped += 1
@@ -132,15 +132,6 @@ class Watcher implements DepositWatcher {
       log.warn({ from, to, skipped }, 'L1 had pruned blocks before they were read for deposits')
     }
     return to < tipHeight ? 'more' : 'done'
-  }
-
-  /**
-   * A node has had every block of its best chain: one that it cannot give any more is pruned, and
-   * waiting for it would be for ever.
-   */
-  async #isPruned(hash: BlockHash): Promise<boolean> {
-    const status = await this.#parts.l1.header(hash)
-    return status?.inBestChain === true && status.confirmations > 1
   }
 
   problem(): string | undefined {

@@ -17,6 +17,7 @@ import { decodeAll, encodeWith } from '../../src/primitives/codec.ts'
 import type { Clock, KeyValueStore, Logger } from '../../src/runtime/runtime.ts'
 import type { BitcoinL1 } from '../l1/bitcoin-l1.ts'
 import { isL1Failure } from '../l1-failure.ts'
+import type { ConfirmationFinder } from './confirmation-finder.ts'
 
 export interface SignedBatches {
   /** The current version with its signatures. */
@@ -27,8 +28,15 @@ export interface SignedBatches {
   refusal(batch: Batch): string | undefined
   /** Signatures of the current version; the first of several is kept. Throws what the store throws; it is kept even so. */
   add(batch: Batch, signed: Transaction): Promise<void>
-  /** Sends what L1 may not have; forgets what the chain has confirmed. Throws what the store throws. */
-  broadcast(view: StateView, l1TipHash: string): Promise<void>
+  /**
+   * Sends what L1 may not have; forgets what the chain has confirmed. A batch that is found in L1's blocks
+   * needs nothing: of any other version L1 would say that it is refused. Throws what the store throws.
+   */
+  broadcast(
+    view: StateView,
+    l1TipHash: string,
+    mined: Pick<ConfirmationFinder, 'find'>,
+  ): Promise<void>
 }
 
 const PREFIX = 0x10
@@ -99,14 +107,19 @@ class Store implements SignedBatches {
     await this.#parts.store.write([row], { sync: true })
   }
 
-  async broadcast(view: StateView, l1TipHash: string): Promise<void> {
+  async broadcast(
+    view: StateView,
+    l1TipHash: string,
+    mined: Pick<ConfirmationFinder, 'find'>,
+  ): Promise<void> {
     for (const [name, entry] of this.#entries) {
       const { batchId, version } = entry
       const batch = findBatch(view, batchId)
       // Not known yet: this node's chain is a little behind what it signed before a crash.
       if (batch === undefined || version >= batch.versions.length) continue
       if (batch.status.kind === 'open' && this.#entryOf(batch, version) === entry) {
-        if (this.#latestOf(batch) === entry) await this.#trySend(entry, l1TipHash)
+        const isWanted = this.#latestOf(batch) === entry && mined.find(batch) === undefined
+        if (isWanted) await this.#trySend(entry, l1TipHash)
         continue
       }
       this.#entries.delete(name)

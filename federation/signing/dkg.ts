@@ -5,7 +5,9 @@
  *  - A member deals at most once per attempt, also across restarts: the attempt's number is durable
  *    before the deal leaves. One that restarts without the attempt's share begins the next attempt.
  *  - A member that sees a proved message of a later attempt joins it. At most one attempt begins per
- *    tick, so that nobody can make the others compute without end.
+ *    tick, and after the first few another one is joined only after a pause that grows with them, so
+ *    that a member that begins again and again cannot make the others compute and write without end.
+ *    All of them are needed, so it can keep the key from being made; it is told who begins, see `restarts`.
  *  - An attempt that failed is followed by the next after a pause that grows with the failures.
  *  - A member gives up an attempt for a later one at any time. Every share is kept until the chain has
  *    settled on a key, so whichever attempt is announced, each honest member has its share on disk: a
@@ -41,6 +43,10 @@ import { createWorkPlace, type Offload, type WorkPlace } from './work-place.ts'
 /** How far ahead of ours a message's attempt may be: keeps a liar from using up the numbers. */
 const MAX_ATTEMPT_JUMP = 1000
 const MAX_PAUSE_TICKS = 30
+/** Others' attempts that are joined at once: honest members restart now and then. */
+export const JOINS_AT_ONCE = 8
+/** Some minutes: a few hundred attempts a day, each of which leaves a share on disk at the most. */
+const MAX_JOIN_PAUSE_TICKS = 600
 
 export interface DkgConfig {
   readonly chainId: Hash32
@@ -90,6 +96,11 @@ export interface DkgStatus {
   readonly phase: DkgPhase | 'starting'
   /** Members whose next message is missing. */
   readonly waitingFor: readonly number[]
+  /**
+   * Attempts that this member joined though its own had not failed, by the member that was the first heard
+   * of them here. It may have joined another's itself: ask the one that its node names.
+   */
+  readonly restarts: ReadonlyMap<number, number>
 }
 
 export interface Dkg {
@@ -118,6 +129,11 @@ class DkgRun implements Dkg {
   #failures = 0
   /** Ticks until the next attempt, after a failure. */
   #pauseTicks: number | undefined
+  /** Ticks until another's attempt may be joined. */
+  #joinPauseTicks = 0
+  readonly #restarts = new Map<number, number>()
+  /** The latest attempt heard of, and from whom first. */
+  #latest: { readonly attempt: number; readonly member: number } | undefined
 
   constructor(config: DkgConfig, deps: DkgDeps) {
     const { chainId, epoch, members, self, threshold } = config
@@ -139,6 +155,7 @@ class DkgRun implements Dkg {
       attempt: this.#number,
       phase: this.#starting ? 'starting' : (this.#attempt?.phase ?? 'starting'),
       waitingFor: this.#attempt?.waitingFor() ?? [],
+      restarts: this.#restarts,
     }
   }
 
@@ -217,6 +234,7 @@ class DkgRun implements Dkg {
 
   #tick(): Step[] {
     this.#begunThisTick = false
+    this.#joinPauseTicks = Math.max(0, this.#joinPauseTicks - 1)
     if (this.#starting || this.#attempt === undefined) return []
     if (this.#pauseTicks !== undefined && --this.#pauseTicks <= 0) {
       return this.#begin(this.#number + 1)
@@ -236,16 +254,26 @@ class DkgRun implements Dkg {
     // A direct message shown by somebody else is evidence; only a share can be.
     const foreign = recipient !== undefined && recipient !== this.#config.self
     if (foreign && message.payload.kind !== 'share') return []
-    const joined = this.#joinLater(message.attempt)
+    const joined = this.#joinLater(message.attempt, sender)
     if (message.attempt !== this.#number || this.#attempt === undefined) return joined
     const effects = this.#attempt.receive(sender, recipient, message, sealed)
     return [...joined, ...this.#outward(effects)]
   }
 
-  #joinLater(attempt: number): Step[] {
+  #joinLater(attempt: number, sender: number): Step[] {
     const ahead = attempt - this.#number
-    if (ahead <= 0 || ahead > MAX_ATTEMPT_JUMP || this.#begunThisTick) return []
+    if (ahead <= 0 || ahead > MAX_ATTEMPT_JUMP) return []
+    if (attempt > (this.#latest?.attempt ?? 0)) this.#latest = { attempt, member: sender }
+    if (this.#begunThisTick || this.#joinPauseTicks > 0) return []
+    // After a failure everybody begins again.
+    if (this.#pauseTicks === undefined) this.#countRestart(this.#latest?.member ?? sender)
     return this.#begin(attempt)
+  }
+
+  #countRestart(member: number): void {
+    this.#restarts.set(member, (this.#restarts.get(member) ?? 0) + 1)
+    const count = countRestarts(this.#restarts)
+    this.#joinPauseTicks = Math.min(Math.max(0, count - JOINS_AT_ONCE), MAX_JOIN_PAUSE_TICKS)
   }
 
   #outward(effects: readonly AttemptEffect[]): Step[] {
@@ -271,6 +299,10 @@ class DkgRun implements Dkg {
       }
     })
   }
+}
+
+export function countRestarts(restarts: DkgStatus['restarts']): number {
+  return [...restarts.values()].reduce((sum, count) => sum + count, 0)
 }
 
 function decodeBody(body: Uint8Array): DkgMessage | undefined {

@@ -1,6 +1,6 @@
 /**
- * `/v1/events`: server-sent events (WHATWG HTML, section 9.2) of blocks, deposits, releases and evidence. Ids are
- * "height.seq": the height of the last block, and a counter that starts over with each block. A client
+ * `/v1/events`: server-sent events (WHATWG HTML, section 9.2) of blocks, deposits, releases, evidence, freezes
+ * and new keys. Ids are "height.seq": the height of the last block, and a counter that starts over with each block. A client
  * that comes back with Last-Event-ID gets what it missed; when that is no longer known it gets the event
  * `reset` and should ask for everything anew. Who reads too slowly is cut off, and may come back.
  */
@@ -154,10 +154,20 @@ export class EventStreams {
 }
 
 function eventData(event: NodeFacadeEvent): object {
-  if (event.kind === 'deposit') return event.deposit
-  if (event.kind === 'release') return event.release
-  if (event.kind === 'evidence') return event.evidence
-  return { height: event.height, hash: event.hash, txCount: event.txCount }
+  switch (event.kind) {
+    case 'deposit':
+      return event.deposit
+    case 'release':
+      return event.release
+    case 'evidence':
+      return event.evidence
+    case 'freeze':
+      return event.freeze
+    case 'key-epoch':
+      return event.keyEpoch
+    case 'block':
+      return { height: event.height, hash: event.hash, txCount: event.txCount }
+  }
 }
 
 /** JSON has no line breaks of its own, so one data line is enough. */

@@ -1,5 +1,5 @@
 /**
- * The page at `/`: three files, read once at the start. It asks this server and nobody else, which the
+ * The page at `/`: a few files, read once at the start. It asks this server and nobody else, which the
  * content security policy enforces.
  */
 
@@ -11,6 +11,8 @@ import type { ApiEnv } from './api-context.ts'
 const FILES = [
   { path: '/', name: 'index.html', type: 'text/html; charset=utf-8' },
   { path: '/page.js', name: 'page.js', type: 'text/javascript; charset=utf-8' },
+  { path: '/peg.js', name: 'peg.js', type: 'text/javascript; charset=utf-8' },
+  { path: '/draw.js', name: 'draw.js', type: 'text/javascript; charset=utf-8' },
   { path: '/style.css', name: 'style.css', type: 'text/css; charset=utf-8' },
 ] as const
 

@@ -1,12 +1,13 @@
 /**
- * `/metrics`: what `/v1/status` says and the limits of `/v1/peg`, in the text format that Prometheus reads (exposition format 0.0.4).
- * Gauges only, except for the heights at which validators were convicted, which never go down.
+ * `/metrics`: what `/v1/status` says, the limits of `/v1/peg`, and what the network layer has done and
+ * turned away, in the text format that Prometheus reads (exposition format 0.0.4).
  * Leaves out histograms and what the process itself uses.
  */
 
 import type { Context } from 'hono'
 import type { ApiContext, ApiEnv } from './api-context.ts'
 import type { PegView } from './peg-schemas.ts'
+import type { NetworkActivity } from './ports.ts'
 import { L1_STATES, PEG_STATES, type StatusView } from './schemas.ts'
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -24,7 +25,11 @@ interface Sample {
 }
 
 export async function respondMetrics(c: Context<ApiEnv>, { node }: ApiContext): Promise<Response> {
-  const metrics = [...metricsOf(node.status()), ...limitMetrics(await node.peg())]
+  const metrics = [
+    ...metricsOf(node.status()),
+    ...limitMetrics(await node.peg()),
+    ...networkMetrics(node.networkActivity()),
+  ]
   const text = metrics.map(textOf).join('')
   return c.body(text, 200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' })
 }
@@ -121,6 +126,28 @@ function limitMetrics({ outflow, freeze, waiting }: PegView): readonly Metric[] 
     gauge('peg_outflow_used_satoshis', 'What is used of it.', outflow.usedSats),
     gauge('peg_waiting_releases', 'Queued releases, 100 at most.', waiting.length),
   ]
+}
+
+function networkMetrics({ trustedPeers, observers, totals }: NetworkActivity): readonly Metric[] {
+  return [
+    gauge('network_trusted_peers', 'Peers that have proved to be validators.', trustedPeers),
+    gauge('network_observers', 'Peers that have not.', observers),
+    ...Object.entries(totals).map(([name, value]) => ({
+      name: `network_${snakeCase(name)}_total`,
+      type: 'counter' as const,
+      help: `${wordsOf(name)}, since the node started.`,
+      samples: [{ value }],
+    })),
+  ]
+}
+
+const snakeCase = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** "gossipOverRate" as "Gossip over rate". */
+function wordsOf(name: string): string {
+  const words = snakeCase(name).replaceAll('_', ' ')
+  return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`
 }
 
 function gauge(name: string, help: string, value: number): Metric {

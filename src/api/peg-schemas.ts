@@ -88,3 +88,18 @@ export const pegView = z.object({
     .readonly(),
 })
 export type PegView = z.infer<typeof pegView>
+
+/** Event: a quorum has frozen the peg, or lets it go on, since this block. */
+const freezeEventView = z.object({ frozen: z.boolean(), height: count })
+export type FreezeEventView = z.infer<typeof freezeEventView>
+
+/** Event: from this block on another key, and its members, hold the peg. */
+const keyEpochEventView = z.object({
+  epoch: count,
+  /** Compressed public key. */
+  groupKey: z.string().regex(/^[0-9a-f]{66}$/),
+  threshold: count,
+  members: count,
+  height: count,
+})
+export type KeyEpochEventView = z.infer<typeof keyEpochEventView>

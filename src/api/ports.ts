@@ -14,7 +14,7 @@ import type { PackageOutcome } from '../mempool/package-admission.ts'
 import type { BlockHash, Hash32, Txid } from '../primitives/hashes.ts'
 import type { Rejection, Result } from '../primitives/result.ts'
 import type { Sats } from '../primitives/units.ts'
-import type { PegView } from './peg-schemas.ts'
+import type { FreezeEventView, KeyEpochEventView, PegView } from './peg-schemas.ts'
 import type {
   BlockEventView,
   DepositAddressView,
@@ -132,6 +132,16 @@ export type NodeFacadeEvent =
   | { readonly kind: 'deposit'; readonly deposit: DepositView }
   | { readonly kind: 'release'; readonly release: ReleaseView }
   | { readonly kind: 'evidence'; readonly evidence: EvidenceView }
+  | { readonly kind: 'freeze'; readonly freeze: FreezeEventView }
+  | { readonly kind: 'key-epoch'; readonly keyEpoch: KeyEpochEventView }
+
+/** What the network layer has done and turned away since the node started. */
+export interface NetworkActivity {
+  readonly trustedPeers: number
+  readonly observers: number
+  /** By name, in camel case: they only grow. */
+  readonly totals: Readonly<Record<string, number>>
+}
 
 export interface NodeFacade {
   readonly addressNetwork: AddressNetwork
@@ -149,6 +159,7 @@ export interface NodeFacade {
     options: { readonly maxFeeSatsPerKvb?: number },
   ): Promise<PackageOutcome>
   status(): StatusView
+  networkActivity(): NetworkActivity
   /** Codes not-synced and peg-closed when this node cannot know the right address. */
   requestDepositAddress(recipientScript: Uint8Array): Promise<Result<DepositAddressView, Rejection>>
   /** Newest first. */

@@ -7,8 +7,9 @@ import type { CliIo } from './cli-io.ts'
 import { type CommandCall, handle } from './command-context.ts'
 import { addDestroyShareCommand } from './destroy-share-command.ts'
 import { EXIT } from './exit-codes.ts'
-import { addEpochsCommand } from './federation-epochs-command.ts'
+import { addEpochsCommand, describeChange } from './federation-epochs-command.ts'
 import { addFreezeCommands } from './freeze-command.ts'
+import { addGiftAddressCommand } from './gift-address-command.ts'
 import { addMemberChangeCommands } from './member-change-command.ts'
 import type { reservesAnswer } from './node-answers.ts'
 import { btc, fields, table } from './output.ts'
@@ -31,6 +32,7 @@ export function addFederationCommands(program: Command, io: CliIo): void {
   addDestroyShareCommand(group, io)
   addRecoveryCommands(group, io)
   addFreezeCommands(group, io)
+  addGiftAddressCommand(group, io)
 }
 
 async function showMembers({ context }: CommandCall): Promise<void> {
@@ -57,6 +59,7 @@ async function showMembers({ context }: CommandCall): Promise<void> {
       epochs.length === 0
         ? 'no key yet'
         : table(['KEY EPOCH', 'STATE', 'THRESHOLD', 'GROUP KEY'], epochs),
+      ...describeChange(answer),
     ].join('\n')
   })
 }
@@ -81,6 +84,34 @@ function requireSolvent({ equation, coins }: z.infer<typeof reservesAnswer>): vo
   )
 }
 
+type Reserves = z.infer<typeof reservesAnswer>
+
+function firstOpening({ coins }: Reserves): string | undefined {
+  const heights = coins.map(({ opensAtL1Height }) => opensAtL1Height)
+  const first = heights.reduce((least, height) => Math.min(least, height), Infinity)
+  return heights.length === 0 ? undefined : `none before L1 block ${first}`
+}
+
+/** With an empty line before them. Versions replace one another: at most one confirms. */
+function describeBatches(batches: Reserves['batches']): readonly string[] {
+  if (batches.length === 0) return []
+  const rows = batches.flatMap(({ id, kind, versions, releases, keyEpoch, signed }) =>
+    versions.map(({ txid, feeRateSatsPerKvb, feeSats }, index) => [
+      String(id),
+      kind,
+      String(releases.length),
+      String(keyEpoch),
+      `${index + 1} of ${versions.length}`,
+      `${feeRateSatsPerKvb / 1_000} sat/vB`,
+      `${feeSats} sat`,
+      index + 1 < versions.length ? 'replaced' : signed ? 'signed' : 'not signed yet',
+      txid,
+    ]),
+  )
+  const header = ['BATCH', 'KIND', 'RELEASES', 'KEY EPOCH', 'VERSION', 'FEE RATE', 'FEE', 'STATE']
+  return ['', table([...header, 'L1 TRANSACTION'], rows)]
+}
+
 async function showReserves({ context }: CommandCall): Promise<void> {
   const answer = await context.node.reserves()
   const { equation, coins, batches } = answer
@@ -96,7 +127,9 @@ async function showReserves({ context }: CommandCall): Promise<void> {
         ['- in-flight fees', btc(equation.inFlightFees)],
         ['equal', context.output.paint('green', 'yes')],
         ['batches under way', String(open.length)],
+        ['recovery keys', firstOpening(answer)],
       ]),
+      ...describeBatches(open),
       '',
       table(
         ['L1 OUTPUT', 'AMOUNT', 'KEY EPOCH', 'L1 HEIGHT', 'RECOVERY FROM', 'IN BATCH'],

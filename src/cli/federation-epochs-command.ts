@@ -18,7 +18,7 @@ type FederationAnswer = z.infer<typeof federationAnswer>
 
 async function showEpochs({ context }: CommandCall): Promise<void> {
   const answer = await context.node.federation()
-  const { epoch, keyEpochs, pending, waitingChange } = answer
+  const { epoch, keyEpochs } = answer
   context.output.result(answer, () => {
     const rows = keyEpochs.map((each) => [
       String(each.epoch),
@@ -32,12 +32,22 @@ async function showEpochs({ context }: CommandCall): Promise<void> {
       rows.length === 0
         ? 'no key yet'
         : table(['EPOCH', 'STATE', 'SIGN', 'SINCE HEIGHT', 'COINS', 'AMOUNT'], rows),
-      ...(waitingChange === null
-        ? []
-        : [`\na change to epoch ${waitingChange.epoch} is approved and waits for a block`]),
-      ...(pending === null ? [] : ['', ...describePending(pending)]),
+      ...describeChange(answer),
     ].join('\n')
   })
+}
+
+/** The change under way with an empty line before it; nothing when there is none. */
+export function describeChange({
+  waitingChange,
+  pending,
+}: Pick<FederationAnswer, 'waitingChange' | 'pending'>): readonly string[] {
+  return [
+    ...(waitingChange === null
+      ? []
+      : ['', `a change to epoch ${waitingChange.epoch} is approved and waits for a block`]),
+    ...(pending === null ? [] : ['', ...describePending(pending)]),
+  ]
 }
 
 function describePending(pending: NonNullable<FederationAnswer['pending']>): readonly string[] {

@@ -19,8 +19,9 @@ import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 import { homePaths, readGenesis, readSecret } from './node/node-home.ts'
-import type { PegLimits } from './node-answers.ts'
+import type { NodeStatus, PegLimits } from './node-answers.ts'
 import { btc, fields, table, utcTime } from './output.ts'
+import { pegState } from './peg-state.ts'
 
 const SERIAL_MAX = 0xffff_ffff
 
@@ -68,7 +69,9 @@ async function vote({ context, options }: CommandCall, freeze: boolean): Promise
   const chain = await chainOf(context, wanted)
   const validator = toXOnlyKey(xOnlyPublicKey(secret))
   const index = chain.validators.indexOf(validator)
-  if (index === -1) throw usageError('this key is none of the network’s validators')
+  if (index === -1 && !wanted.signOnly) {
+    throw usageError('this key is none of the validators of today')
+  }
   // The clock, not the node: a node that lies about the last vote could make all later ones void.
   const serial =
     wanted.serial === undefined
@@ -81,8 +84,12 @@ async function vote({ context, options }: CommandCall, freeze: boolean): Promise
     context.io.random.bytes(32),
   )
   const hex = bytesToHex(encodeFreezeVote({ ...wish, validator, signature }))
-  const result = { validator: index, publicKey: validator, ...wish, vote: hex }
+  const known = index === -1 ? null : index
+  const result = { validator: known, publicKey: validator, ...wish, vote: hex }
   if (wanted.signOnly) {
+    if (known === null) {
+      context.output.progress('not a genesis validator: it counts if the key has joined since')
+    }
     context.output.result({ ...result, sent: false }, () => hex)
     return
   }
@@ -99,6 +106,7 @@ async function vote({ context, options }: CommandCall, freeze: boolean): Promise
 
 interface Chain {
   readonly chainId: Hash32
+  /** Of today; without a node to ask, of the genesis. */
   readonly validators: readonly string[]
 }
 
@@ -112,7 +120,8 @@ async function chainOf(
     return { chainId: chainId(genesis), validators: genesis.validators }
   }
   const identity = await chainIdentity(context, await context.node.status(), path)
-  return { chainId: identity.chainId, validators: identity.genesis.validators }
+  const { members } = await context.node.federation()
+  return { chainId: identity.chainId, validators: members.map(({ publicKey }) => publicKey) }
 }
 
 async function sendVote({ context, args }: CommandCall): Promise<void> {
@@ -123,10 +132,12 @@ async function sendVote({ context, args }: CommandCall): Promise<void> {
 }
 
 async function showStatus({ context }: CommandCall): Promise<void> {
-  const peg = await context.node.peg()
+  const [status, peg] = await Promise.all([context.node.status(), context.node.peg()])
   requireQuorum(peg)
-  context.output.result(peg, () =>
-    [describeFreeze(context, peg), '', describeLimits(peg), ...describeWaiting(peg)].join('\n'),
+  context.output.result({ state: status.peg.state, ...peg }, () =>
+    [describeFreeze(context, status, peg), '', describeLimits(peg), ...describeWaiting(peg)].join(
+      '\n',
+    ),
   )
 }
 
@@ -141,16 +152,10 @@ function requireQuorum({ freeze }: PegLimits): void {
   )
 }
 
-function describeFreeze(context: CommandContext, { freeze }: PegLimits): string {
-  const { since, votes, quorum } = freeze
+function describeFreeze(context: CommandContext, status: NodeStatus, peg: PegLimits): string {
+  const { votes, quorum } = peg.freeze
   const stops = votes.filter((one) => one.freeze).length
-  const state =
-    since === null
-      ? context.output.paint('green', 'releases are paid')
-      : context.output.paint(
-          'red',
-          `frozen since height ${since.height}, ${utcTime(since.timeMs / 1_000)}`,
-        )
+  const state = pegState(status, peg)
   const rows = votes.map((one) => [
     String(one.validator),
     one.freeze ? 'freeze' : 'go on',
@@ -160,8 +165,8 @@ function describeFreeze(context: CommandContext, { freeze }: PegLimits): string 
   ])
   return [
     fields([
-      ['peg', state],
-      ['votes to freeze', `${stops}, ${quorum} decide`],
+      ['peg', context.output.paint(state.style, state.text)],
+      ['votes to freeze', `${stops} of ${quorum} that decide`],
     ]),
     ...(rows.length === 0
       ? []
@@ -193,7 +198,8 @@ function describeWaiting({ waiting, l1Height }: PegLimits): readonly string[] {
     String(id),
     btc(valueSats),
     wait.kind,
-    wait.untilL1Height === null ? '' : `${wait.untilL1Height - l1Height} L1 blocks`,
+    wait.untilL1Height === null ? '-' : `${wait.untilL1Height - l1Height} L1 blocks`,
+    wait.expectedTimeMs === null ? 'not known' : utcTime(Math.floor(wait.expectedTimeMs / 1_000)),
   ])
-  return ['', table(['RELEASE', 'AMOUNT', 'WAITS FOR', 'ABOUT'], rows)]
+  return ['', table(['RELEASE', 'AMOUNT', 'WAITS FOR', 'STILL', 'EXPECTED ABOUT'], rows)]
 }

@@ -17,6 +17,7 @@ import { startNode } from './node/node-assembly.ts'
 import { createNodeHome, homePaths, openNodeHome, readGenesis } from './node/node-home.ts'
 import type { NodeStatus } from './node-answers.ts'
 import { btc, fields } from './output.ts'
+import { recoveryText } from './peg-state.ts'
 
 export function addNodeCommands(program: Command, io: CliIo): void {
   const node = program.command('node').description('run a node')
@@ -191,14 +192,6 @@ function offendersOf({ validators }: NodeStatus): string | undefined {
       `validator ${index} at ${offences} ${offences === 1 ? 'height' : 'heights'}`,
   )
   return `${named.join(', ')}; see: causeway chain evidence`
-}
-
-function recoveryText(recovery: NodeStatus['peg']['recovery']): string | undefined {
-  if (recovery === null) return undefined
-  const { blocksLeft, valueSats, opensAtL1Height } = recovery
-  return blocksLeft === 0
-    ? `COULD MOVE ${btc(valueSats)} NOW`
-    : `none before L1 block ${opensAtL1Height}, ${blocksLeft} to come`
 }
 
 async function runStatus({ context }: CommandCall): Promise<void> {

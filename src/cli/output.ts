@@ -37,14 +37,14 @@ export class Output {
   }
 }
 
-/** Prints an error: what, why, next step. As JSON it is the command's one document. */
+/** Prints an error: what and its code, next step. As JSON it is the command's one document. */
 export function reportError(io: CliIo, error: CliError, json: boolean): void {
   if (json) {
     const { code, message, hint } = error
     io.out(`${toJson({ error: { code, message, hint: hint ?? null } })}\n`)
     return
   }
-  io.err(`causeway: ${error.message}\n`)
+  io.err(`causeway: ${error.message} (${error.code})\n`)
   if (error.hint !== undefined) io.err(`  ${error.hint}\n`)
 }
 

@@ -35,12 +35,12 @@ export interface ExpectedDeposit {
   readonly keyEpoch: number
   /** Compressed, 66 hex digits. */
   readonly groupKey: string
-  /** Output script on the sidechain. */
+  /** Output script on the sidechain; empty for the federation itself. */
   readonly recipient: Uint8Array
 }
 
 /** The L1 address that pays `recipient` in that key epoch. @throws CliError exit 9. */
-function deriveDepositAddress(expected: ExpectedDeposit): string {
+export function deriveDepositAddress(expected: ExpectedDeposit): string {
   const { identity, keyEpoch } = expected
   const groupKey = hexToBytes(expected.groupKey)
   const isPoint = groupKey[0] === 0x02 || groupKey[0] === 0x03

@@ -57,9 +57,14 @@ export function addPegCommands(program: Command, io: CliIo): void {
 function requireOpenPeg(status: NodeStatus): void {
   requireSynced(status)
   if (status.peg.state === 'frozen') {
-    throw new CliError(EXIT.rejected, 'peg-frozen', 'the peg is frozen: no deposits or releases', {
-      hint: 'see why: causeway federation members',
-    })
+    throw new CliError(
+      EXIT.rejected,
+      'peg-frozen',
+      'the peg is frozen: what comes in now cannot leave again',
+      {
+        hint: 'see why: causeway federation status',
+      },
+    )
   }
   if (status.peg.state === 'closed') {
     throw new CliError(EXIT.syncing, 'peg-closed', 'the peg is not open yet: there is no key', {
@@ -101,7 +106,7 @@ async function depositAddress({ context, args, options }: CommandCall): Promise<
         ['deposit address', context.output.paint('bold', address)],
         ['arrives at', recipient],
         ['at least', btc(minDepositSats)],
-        ['after', `${l1Depth} L1 confirmations; more for large amounts`],
+        ['after', `${l1Depth + 1} L1 confirmations; more for large amounts`],
         ['checked', `against the group key of key epoch ${keyEpoch}`],
         ['watch it', `causeway peg status ${recipient} --wait`],
       ]),

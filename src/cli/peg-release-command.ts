@@ -29,6 +29,9 @@ import {
 const DEFAULT_TIMEOUT_SECONDS = '7200'
 const MAX_TIMEOUT_SECONDS = 604_800
 
+const FROZEN_NOTE =
+  'the peg is frozen: the release will wait in the queue; see causeway federation status'
+
 const addressOptions = z.object({ genesis: z.string().optional(), qr: z.boolean().optional() })
 
 const releaseOptions = z.object({
@@ -123,7 +126,7 @@ async function showWithdrawAddress({ context, args, options }: CommandCall): Pro
           'L1 fee now',
           `at most ${btc(estimatedFeeSats)}, taken from the amount, fixed by the burn`,
         ],
-        ['time', `about ${duration(estimatedSeconds)}`],
+        ['time', `about ${duration(estimatedSeconds)}, unless it has to wait`],
       ]),
     ].join(''),
   )
@@ -155,6 +158,7 @@ async function startRelease({ context, args, options }: CommandCall): Promise<vo
     return
   }
   if (!wanted.yes) context.output.progress(describeRelease(summary))
+  if (status.peg.state === 'frozen') context.output.progress(FROZEN_NOTE)
   await confirm(context, 'Release?', wanted.yes)
   const sent = await sendSpend(context, wallet, planned)
   const burnVout = planned.plan.transaction.outputs.findIndex((output) =>
@@ -183,7 +187,7 @@ interface ReleaseSummary {
   /** Fee of the payment on the sidechain. */
   readonly feeSats: Sats
   readonly estimatedL1FeeSats: Sats
-  /** What is expected to arrive; the L1 fee is settled when the batch is built. */
+  /** What arrives at least, if the burn is final before L1's fee rate has changed twice. */
   readonly estimatedNetSats: bigint
   readonly estimatedSeconds: number
 }
@@ -217,7 +221,7 @@ function requireWorthwhile(summary: ReleaseSummary, terms: WithdrawQuote): void 
   throw new CliError(
     EXIT.rejected,
     'eaten-by-fee',
-    `the L1 fee of about ${btc(terms.estimatedFeeSats)} would eat it all`,
+    `the L1 fee of ${btc(terms.estimatedFeeSats)} would eat it all`,
     { hint: 'release more at once, or wait for lower L1 fees' },
   )
 }
@@ -226,8 +230,9 @@ function describeRelease(summary: ReleaseSummary): string {
   return fields([
     ['release', btc(summary.valueSats)],
     ['to (L1)', summary.l1Address],
-    ['L1 fee', `about ${btc(summary.estimatedL1FeeSats)}`],
-    ['arrives', `about ${btc(summary.estimatedNetSats)} in ${duration(summary.estimatedSeconds)}`],
+    ['L1 fee', `at most ${btc(summary.estimatedL1FeeSats)}, fixed by the burn`],
+    ['arrives', `at least ${btc(summary.estimatedNetSats)}`],
+    ['time', `about ${duration(summary.estimatedSeconds)}, unless it has to wait`],
     ['fee here', btc(summary.feeSats)],
   ])
 }

@@ -13,9 +13,10 @@ import type { CliIo } from './cli-io.ts'
 import { type CommandCall, type CommandContext, handle } from './command-context.ts'
 import { depositState } from './deposit-state.ts'
 import { EXIT } from './exit-codes.ts'
-import type { Deposit, NodeStatus, Release } from './node-answers.ts'
+import type { Deposit, Release } from './node-answers.ts'
 import { btc, fields } from './output.ts'
 import { addWaitOptions, parseTimeout } from './peg-release-command.ts'
+import { pegState, recoveryText, waitingText } from './peg-state.ts'
 import { findRelease, releaseFields, releaseState } from './release-progress.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -42,7 +43,7 @@ interface Tracked {
 async function showStatus({ context, args, options }: CommandCall): Promise<void> {
   const [id] = args
   if (id === undefined) {
-    showPeg(context, await context.node.status())
+    await showPeg(context)
     return
   }
   const { wait, timeout } = statusOptions.parse(options)
@@ -60,7 +61,20 @@ async function showStatus({ context, args, options }: CommandCall): Promise<void
       hint: 'L1 deposits show up once a node sees them; or tell it: causeway peg claim TXID:VOUT ADDRESS',
     })
   }
+  if (wait) requireMintable(found)
   context.output.result({ id, ...found }, () => details(found))
+}
+
+/** Who waited for coins must not take their absence for success. @throws CliError exit 6. */
+function requireMintable({ deposits }: Tracked): void {
+  const expired = deposits.find(({ status }) => status === 'expired')
+  if (expired === undefined) return
+  throw new CliError(
+    EXIT.rejected,
+    'deposit-expired',
+    `${expired.l1Txid}:${expired.vout} is too old to be minted`,
+    { hint: 'the holders of the recovery keys can return it' },
+  )
 }
 
 async function track(context: CommandContext, id: string): Promise<Tracked> {
@@ -103,7 +117,7 @@ function isDone(tracked: Tracked): boolean {
   const { deposits, releases } = tracked
   if (isEmpty(tracked)) return false
   return (
-    deposits.every(({ status }) => status === 'minted') &&
+    deposits.every(({ status }) => status === 'minted' || status === 'expired') &&
     releases.every(({ status }) => status === 'paid')
   )
 }
@@ -131,19 +145,25 @@ function details({ deposits, releases }: Tracked): string {
   return [...parts, ...releases.map(releaseFields)].join('\n\n')
 }
 
-function showPeg(context: CommandContext, status: NodeStatus): void {
+async function showPeg(context: CommandContext): Promise<void> {
+  const [status, limits] = await Promise.all([context.node.status(), context.node.peg()])
   const { peg, l1, height } = status
-  context.output.result({ height, l1, peg }, () =>
+  const { freeze, waiting } = limits
+  const state = pegState(status, limits)
+  context.output.result({ height, l1, peg, freeze, waiting }, () =>
     fields([
-      ['peg', peg.state],
+      ['peg', context.output.paint(state.style, state.text)],
       ['key epoch', peg.keyEpoch === null ? 'none yet' : String(peg.keyEpoch)],
       ['group key', peg.groupKey ?? undefined],
       ['supply', btc(peg.supply)],
       ['pending releases', btc(peg.pendingReleases)],
+      ['waiting', waitingText(limits)],
+      ['fee reserve', btc(peg.feeReserve)],
       ['reserves', btc(peg.reserves)],
       ['solvent', context.output.paint(peg.solvent ? 'green' : 'red', peg.solvent ? 'yes' : 'NO')],
       ['least deposit', btc(peg.minDepositSats)],
       ['least release', btc(peg.minReleaseSats)],
+      ['recovery keys', recoveryText(peg.recovery)],
       ['L1', `${l1.network}, ${l1.state}, chain at ${l1.chainHeight}`],
     ]),
   )

@@ -13,7 +13,7 @@ interface Stream {
 
 /** Id and kind of each. */
 function eventsIn(text: string): string[] {
-  const matches = text.matchAll(/id: (\d+\.\d+)\nevent: (\w+)\ndata: .*\n\n/g)
+  const matches = text.matchAll(/id: (\d+\.\d+)\nevent: ([\w-]+)\ndata: .*\n\n/g)
   return [...matches].map((match) => `${match[1]} ${match[2]}`)
 }
 
@@ -86,6 +86,35 @@ describe('the event stream', () => {
     expect(await stream.take(3)).toEqual(['10.1 evidence', '11.0 block', '11.1 evidence'])
     api.events.close()
     expect(await stream.rest()).toContain(JSON.stringify({ ...evidence, block }))
+  })
+
+  it('tells of a freeze, of its end and of a new key', async () => {
+    const chain = tenBlocks()
+    const api = apiFixture(chain)
+    const stream = await subscribe(api)
+    const keyEpoch = {
+      epoch: 1,
+      groupKey: `02${'ab'.repeat(32)}`,
+      threshold: 3,
+      members: 4,
+      height: 12,
+    }
+    chain.emitBlock(11)
+    chain.emit({ kind: 'freeze', freeze: { frozen: true, height: 11 } })
+    chain.emitBlock(12)
+    chain.emit({ kind: 'freeze', freeze: { frozen: false, height: 12 } })
+    chain.emit({ kind: 'key-epoch', keyEpoch })
+    expect(await stream.take(5)).toEqual([
+      '11.0 block',
+      '11.1 freeze',
+      '12.0 block',
+      '12.1 freeze',
+      '12.2 key-epoch',
+    ])
+    api.events.close()
+    const text = await stream.rest()
+    expect(text).toContain('data: {"frozen":true,"height":11}\n')
+    expect(text).toContain(`data: ${JSON.stringify(keyEpoch)}\n`)
   })
 
   it('gives a returning client what it missed, once', async () => {

@@ -57,5 +57,7 @@ describe('/metrics', () => {
     expect(said('peg_outflow_cap_satoshis')).toBe(20_000)
     expect(said('peg_outflow_used_satoshis')).toBe(15_000)
     expect(said('peg_waiting_releases')).toBe(1)
+    expect(said('network_trusted_peers')).toBe(2)
+    expect(said('network_gossip_over_rate_total')).toBe(7)
   })
 })

@@ -34,7 +34,7 @@ describe('the server on a socket', () => {
     const page = await fetch(url)
     expect(page.headers.get('Content-Security-Policy')).toBe(PAGE_SECURITY_POLICY)
     expect(await page.text()).toContain('<title>Causeway node</title>')
-    for (const path of ['/page.js', '/style.css']) {
+    for (const path of ['/page.js', '/peg.js', '/draw.js', '/style.css']) {
       expect((await fetch(url + path)).status, path).toBe(200)
     }
     const cached = await fetch(url, {

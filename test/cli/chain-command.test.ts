@@ -230,6 +230,31 @@ describe('federation', () => {
     expect(json(broken)).toMatchObject({ error: { code: 'not-solvent' } })
   })
 
+  test('reserves show every version of a batch under way, and when the recovery keys come', async () => {
+    const batch = {
+      id: 7,
+      kind: 'payment',
+      txid: '2'.repeat(64),
+      versions: [
+        { txid: '1'.repeat(64), feeSats: 300, feeRateSatsPerKvb: 1_500 },
+        { txid: '2'.repeat(64), feeSats: 600, feeRateSatsPerKvb: 3_000 },
+      ],
+      status: 'open',
+      keyEpoch: 0,
+      releases: [4, 5],
+      feeSats: 600,
+      signed: true,
+    }
+    const done = { ...batch, id: 6, status: 'confirmed' }
+    const answer = { ...page, coins: [coin], batches: [batch, done] }
+    node.answers.set('GET /v1/reserves?limit=1000', ok(answer))
+    const { stdout } = await cli(at('federation', 'reserves'))
+    expect(stdout).toMatch(/^7 +payment +2 +0 +1 of 2 +1.5 sat\/vB +300 sat +replaced +1{64}$/m)
+    expect(stdout).toMatch(/^7 +payment +2 +0 +2 of 2 +3 sat\/vB +600 sat +signed +2{64}$/m)
+    expect(stdout).toMatch(/^recovery keys +none before L1 block 4424$/m)
+    expect(stdout).not.toMatch(/^6 /m)
+  })
+
   test('reserves of many pages are those of one block, or none', async () => {
     const half = { ...coin, valueSats: 475_750 }
     const other = { ...half, vout: 1 }

@@ -4,7 +4,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { decodeFreezeVote, verifyFreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { bytesToHex, hexToBytes } from '../../src/primitives/bytes.ts'
 import { xOnlyPublicKey } from '../../src/primitives/secp256k1.ts'
-import { CHAIN_ID, GENESIS, ok, problem, RecordedNode, VALIDATOR_SECRETS } from './recorded-node.ts'
+import {
+  CHAIN_ID,
+  federation,
+  GENESIS,
+  nodeStatus,
+  ok,
+  pegLimits,
+  problem,
+  RecordedNode,
+  VALIDATOR_SECRETS,
+} from './recorded-node.ts'
 import { cli, newHome } from './test-io.ts'
 
 const ROUTE = 'POST /v1/freeze-votes'
@@ -23,6 +33,7 @@ beforeEach(async () => {
   mkdirSync(keys, { recursive: true })
   writeSecret(join(keys, 'validator.key'), SECRET)
   sent = []
+  node.answers.set('GET /v1/federation', ok(federation()))
   node.answers.set(ROUTE, (body) => {
     const { vote } = JSON.parse(body) as { vote: string }
     sent.push(vote)
@@ -59,6 +70,26 @@ describe('a vote', () => {
     expect(verifyFreezeVote(CHAIN_ID, decodeFreezeVote(hexToBytes(hex)))).toBe(true)
     expect((await cli(at('federation', 'vote', hex))).exitCode).toBe(0)
     expect(sent).toEqual([hex])
+  })
+
+  test('can be made by who has joined since the genesis, and no more by who has left', async () => {
+    const secret = new Uint8Array(32).fill(77)
+    const key = join(home, 'newcomer.key')
+    writeSecret(key, secret)
+    const members = [{ index: 0, publicKey: xOnlyPublicKey(secret), online: true, self: false }]
+    node.answers.set('GET /v1/federation', ok(federation({ epoch: 1, members })))
+    const run = await cli(at('federation', 'freeze', '--key', key, '--json'))
+    expect(JSON.parse(run.stdout)).toMatchObject({ validator: 0, sent: true })
+    expect(sent).toHaveLength(1)
+    expect((await cli(at('federation', 'freeze'))).exitCode).toBe(2)
+    const genesis = join(home, 'genesis.json')
+    writeFileSync(genesis, JSON.stringify(GENESIS))
+    const offline = at('federation', 'freeze', '--sign-only', '--genesis', genesis, '--key', key)
+    const signed = await cli(offline)
+    expect(signed.stderr).toContain('not a genesis validator')
+    expect(verifyFreezeVote(CHAIN_ID, decodeFreezeVote(hexToBytes(signed.stdout.trim())))).toBe(
+      true,
+    )
   })
 
   test('is not made with a key that is no validator’s, or without one', async () => {
@@ -122,10 +153,25 @@ describe('the status', () => {
     node.answers.set('GET /v1/peg', ok(peg))
     const { stdout, exitCode } = await cli(at('federation', 'status'))
     expect(exitCode).toBe(0)
-    expect(stdout).toContain('frozen since height 9, 2023-11-14 22:13:20 UTC')
+    expect(stdout).toContain(
+      'frozen since height 9, 2023-11-14 22:13:20 UTC, by validators 0, 1, 2, 3',
+    )
     expect(stdout).toMatch(/3\s+freeze\s+1700000000\s+waits for a block/)
     expect(stdout).toContain('in 144 L1 blocks')
-    expect(stdout).toMatch(/3\s+0\.7.*large-release\s+60 L1 blocks/)
+    expect(stdout).toMatch(/3\s+0\.7.*large-release\s+60 L1 blocks\s+2023-11-14 22:13:20 UTC/)
+  })
+
+  test('tells a peg without a key, and one that only this node has stopped', async () => {
+    node.answers.set('GET /v1/peg', ok(pegLimits()))
+    expect((await cli(at('federation', 'status'))).stdout).toContain('open: releases are paid')
+    const status = nodeStatus()
+    node.status = { ...status, peg: { ...status.peg, state: 'closed', keyEpoch: null } }
+    expect((await cli(at('federation', 'status'))).stdout).toContain('closed: the members have no')
+    const l1 = { network: 'regtest', state: 'forked', height: 9, chainHeight: 9, message: 'astray' }
+    node.status = { ...status, l1, peg: { ...status.peg, state: 'frozen' } }
+    expect((await cli(at('federation', 'status'))).stdout).toContain('frozen at this node: astray')
+    const data = await cli(at('federation', 'status', '--json'))
+    expect(JSON.parse(data.stdout)).toMatchObject({ state: 'frozen', freeze: { frozen: false } })
   })
 
   test('that counts a validator twice is not believed', async () => {

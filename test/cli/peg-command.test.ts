@@ -14,6 +14,7 @@ import {
   honestWithdrawAddress,
   nodeStatus,
   ok,
+  pegLimits,
   problem,
   RecordedNode,
   release,
@@ -189,6 +190,16 @@ describe('deposits', () => {
     expect(json(run)).toMatchObject({ deposits: [{ status: 'minted' }], releases: [] })
   })
 
+  test('a wait for one that has expired ends, and not well', async () => {
+    const expired = ok({ deposits: [deposit({ status: 'expired' })] })
+    node.answers.set(`GET /v1/deposits?recipient=${RECIPIENT}`, expired)
+    const looked = await cli(peg('status', RECIPIENT))
+    expect(looked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('too old') })
+    const waited = await cli(peg('status', RECIPIENT, '--wait'))
+    expect(waited.exitCode).toBe(6)
+    expect(waited.stderr).toContain('is too old to be minted (deposit-expired)\n')
+  })
+
   test('a wait that is too long is exit code 7, an interrupted one 130', async () => {
     node.answers.set(`GET /v1/deposits?recipient=${RECIPIENT}`, ok({ deposits: [deposit({})] }))
     const args = peg('status', RECIPIENT, '--wait', '--timeout', '30', '--json')
@@ -268,10 +279,23 @@ describe('release', () => {
       answers: ['no'],
     })
     expect(run).toMatchObject({ exitCode: 1, questions: ['Release? [y/N] '] })
-    for (const text of ['0.00060000 BTC', '0.00000400 BTC', '0.00059600 BTC in 60 min']) {
+    for (const text of [
+      '0.00060000 BTC',
+      'at most 0.00000400 BTC',
+      'at least 0.00059600 BTC',
+      '60 min',
+    ]) {
       expect(run.stderr).toContain(text)
     }
     expect(node.broadcast).toHaveLength(0)
+  })
+
+  test('says before it asks that the peg is frozen', async () => {
+    const status = nodeStatus()
+    node.status = { ...status, peg: { ...status.peg, state: 'frozen' } }
+    const asking = { env, isTerminal: true, answers: ['no'] }
+    const run = await cli(peg('release', '0.0006', L1_ADDRESS), asking)
+    expect(run.stderr).toContain('the peg is frozen: the release will wait in the queue')
   })
 
   test('--wait follows it until it is paid', async () => {
@@ -353,6 +377,31 @@ describe('status', () => {
     expect(json(await cli(peg('status', '--json')))).toMatchObject({
       height: 42,
       peg: { state: 'open', supply: 900_000 },
+    })
+  })
+
+  test('of the peg as a whole while it is frozen: since when, by whom, what waits', async () => {
+    const status = nodeStatus()
+    const recovery = { opensAtL1Height: 4_440, blocksLeft: 30, coins: 1, valueSats: 5_000 }
+    node.status = { ...status, peg: { ...status.peg, state: 'frozen', recovery } }
+    const since = { height: 9, timeMs: 1_700_000_000_000, l1Height: 100 }
+    const votes = [0, 2, 3].map((validator) => {
+      return { validator, publicKey: `${validator}`.repeat(64), freeze: true, serial: 1, height: 9 }
+    })
+    const wait = { kind: 'frozen', untilL1Height: null, expectedTimeMs: null }
+    const limits = pegLimits({
+      freeze: { frozen: true, since, quorum: 3, votes },
+      waiting: [{ id: 4, valueSats: 50_000, savedSats: 0, wait }],
+    })
+    node.answers.set('GET /v1/peg', ok(limits))
+    const { stdout } = await cli(peg('status'))
+    expect(stdout).toMatch(/^peg +frozen since height 9, .*, by validators 0, 2, 3$/m)
+    expect(stdout).toMatch(/^waiting +1 release \(frozen\)/m)
+    expect(stdout).toMatch(/^recovery keys +none before L1 block 4440, 30 to come$/m)
+    expect(json(await cli(peg('status', '--json')))).toMatchObject({
+      peg: { state: 'frozen' },
+      freeze: { frozen: true },
+      waiting: [{ id: 4 }],
     })
   })
 

@@ -78,6 +78,42 @@ export function nodeStatus(): Record<string, unknown> & { peg: Record<string, un
   }
 }
 
+/** Nothing waits, and nobody has voted. */
+export function pegLimits(parts: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    l1Height: 107,
+    outflow: {
+      capSats: 200_000_000,
+      usedSats: 0,
+      savedSats: 0,
+      freeSats: 200_000_000,
+      windowL1Blocks: 144,
+      frees: [],
+    },
+    largeReleases: { fromSats: 1_000_000_000, delayL1Blocks: 72 },
+    freeze: { frozen: false, since: null, quorum: 3, votes: [] },
+    waiting: [],
+    ...parts,
+  }
+}
+
+/** The genesis validators, all online. */
+export function federation(parts: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    epoch: 0,
+    setHash: SOME_TXID,
+    nextEpoch: 1,
+    threshold: 3,
+    members: GENESIS.validators.map((publicKey, index) => {
+      return { index, publicKey, online: true, self: index === 0 }
+    }),
+    keyEpochs: [],
+    pending: null,
+    waitingChange: null,
+    ...parts,
+  }
+}
+
 /** The honest deposit address of key epoch 0. */
 export function honestDepositAddress(recipient: string): string {
   const decoded = decodeAddress(recipient, { bech32: 'bcrt' })
@@ -168,6 +204,7 @@ export class RecordedNode {
   #answer(line: string, body: string): Reply {
     if (line === 'GET /v1/status') return ok(this.status)
     if (line === 'GET /v1/genesis') return ok(GENESIS)
+    if (line === 'GET /v1/peg') return ok(pegLimits())
     if (line === 'POST /v1/deposit-address') return depositReply(body)
     if (line.startsWith('GET /v1/withdraw-address')) return withdrawReply(line)
     if (line === 'GET /api/fee-estimates') return ok({ 1: 2, 3: 2, 12: 1 })

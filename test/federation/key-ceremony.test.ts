@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { createKeyCeremonies } from '../../federation/key-ceremonies.ts'
 import { createKeyCeremony, type KeyCeremony } from '../../federation/key-ceremony.ts'
+import { encodeDkgMessage } from '../../federation/signing/dkg-messages.ts'
+import { sealMessage } from '../../federation/signing/envelope.ts'
 import type { KeyShare } from '../../federation/signing/frost.ts'
 import type { KeyStore } from '../../federation/signing/key-store.ts'
 import { findKeyEpoch } from '../../src/chain/peg/key-epochs.ts'
@@ -113,3 +116,54 @@ describe('the key ceremony', () => {
     expect(keyStore.calls.filter((call) => call.startsWith('save')).length).toBeLessThanOrEqual(1)
   })
 })
+
+describe('the key ceremonies', () => {
+  it('name the member that begins a key generation again and again, and follow it less and less', async () => {
+    const world = await PegWorld.closed()
+    const { params, runtime } = world
+    const keyStore = new TestKeyStore()
+    const [publicKey] = params.validators
+    const keys = createKeyCeremonies({
+      params,
+      publicKey: publicKey!,
+      sign: (digest) => signSchnorr(digest, secretOf('validator 0'), new Uint8Array(32)),
+      network: { send: () => undefined, onFrame: () => undefined },
+      runtime,
+      keyStore,
+      view: () => world.chain.state.view,
+    })
+    await keys.start()
+    const begunAttempts = (): number =>
+      keyStore.calls.filter((call) => call === 'save attempt').length
+    for (let attempt = 2; attempt <= 100; attempt++) {
+      await until(() => keys.progress()[0]?.phase !== 'starting')
+      keys.tick()
+      keys.receive(certificateOf(params, attempt))
+      if (attempt > 9) continue
+      expect(keys.progress()[0]?.attempt).toBe(attempt)
+      expect(keys.problems()).toEqual([])
+    }
+    const times = begunAttempts() - 1
+    expect(times).toBeGreaterThan(8)
+    expect(times).toBeLessThan(30)
+    expect(keys.problems()).toEqual([
+      `the key generation of epoch 0 was begun anew ${times} times by ${params.validators[3]}`,
+    ])
+    await keys.stop()
+  })
+})
+
+/** All that it takes to be followed: any sealed message of that attempt. */
+function certificateOf({ chainId }: PegWorld['params'], attempt: number): Uint8Array {
+  const payload = { kind: 'certify', signature: new Uint8Array(64) } as const
+  const body = encodeDkgMessage({ attempt, context: new Uint8Array(32), payload })
+  const envelope = {
+    protocol: 'key-generation',
+    epoch: 0,
+    sender: 3,
+    recipient: undefined,
+  } as const
+  return sealMessage({ ...envelope, body }, chainId, (digest) =>
+    signSchnorr(digest, secretOf('validator 3'), new Uint8Array(32)),
+  )
+}

@@ -7,9 +7,16 @@ import {
   DEPOSITS_PER_BLOCK,
   type L1SectionPlanner,
 } from '../../federation/l1-section-planner.ts'
-import { createConfirmationFinder } from '../../federation/releases/confirmation-finder.ts'
+import {
+  type ConfirmationFinder,
+  createConfirmationFinder,
+} from '../../federation/releases/confirmation-finder.ts'
 import { encodeHeader } from '../../src/bitcoin/header.ts'
-import { transactionId, transactionWeight } from '../../src/bitcoin/transaction.ts'
+import {
+  decodeTransaction,
+  transactionId,
+  transactionWeight,
+} from '../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION, isEmptyL1Section, type L1Section } from '../../src/chain/l1-section.ts'
 import type { MemberChange } from '../../src/chain/member-change.ts'
 import { MAX_L1_TRANSACTION_BYTES } from '../../src/chain/params.ts'
@@ -18,7 +25,9 @@ import type { KeyEpochAnnouncement } from '../../src/chain/peg/key-epoch-announc
 import { bytesToHex, concatBytes } from '../../src/primitives/bytes.ts'
 import { aUser } from '../support/chain-world.ts'
 import { WALLET_SCRIPT } from './l1/taproot-spender.ts'
-import { PegWorld, seen, until } from './peg-world.ts'
+import { memberShare, PegWorld, seen, until } from './peg-world.ts'
+import { BatchWorld } from './releases/batch-world.ts'
+import { signAlone } from './releases/sign-alone.ts'
 
 const alice = aUser('alice').script
 const bob = aUser('bob').script
@@ -27,18 +36,20 @@ class Planning {
   readonly world: PegWorld
   readonly book: DepositBook
   readonly planner: L1SectionPlanner
+  readonly finder: ConfirmationFinder
   memberChange: MemberChange | undefined
   announcement: KeyEpochAnnouncement | undefined
 
   constructor(world: PegWorld, book: DepositBook) {
     this.world = world
     this.book = book
+    this.finder = createConfirmationFinder(world.l1.port)
     this.planner = createL1SectionPlanner({
       params: world.params,
       state: () => world.chain.state,
       l1: world.l1.port,
       book,
-      finder: createConfirmationFinder(world.l1.port),
+      finder: this.finder,
       memberChange: () => this.memberChange,
       announcement: () => this.announcement,
       clock: world.runtime.clock,
@@ -248,6 +259,36 @@ describe('the L1 section planner', () => {
     await planning.extend()
     expect(planning.supply()).toBe(12_000n)
     expect(planning.book.waiting.size).toBe(0)
+  })
+
+  it('proves other batches while the block of one is pruned, and that one when it is fetched', async () => {
+    const world = await BatchWorld.withBatches(2)
+    const planning = await Planning.of(world)
+    const shares = [0, 1, 2].map((member) => memberShare(member, world))
+    const [pruned, other] = world.openBatches()
+    const inPruned = world.send(signAlone(world, pruned!, shares))
+    await world.mine()
+    world.l1.prunedTo = world.l1Tip.height
+    const inOther = world.send(signAlone(world, other!, shares))
+    await world.mine(4)
+    const proved = async (): Promise<readonly string[]> => {
+      await planning.finder.look(world.openBatches(), world.l1Tip.height)
+      const { confirmations } = await planning.extend()
+      return confirmations.map(({ transaction }) => transactionId(decodeTransaction(transaction)))
+    }
+    expect(await proved()).toEqual([inOther])
+    expect(planning.finder.problems()).toHaveLength(1)
+    // Nothing but the headers that every open batch asks for.
+    expect(await proved()).toEqual([])
+    await planning.prepare()
+    expect(planning.planner.hasWork(planning.state)).toBe(false)
+
+    world.l1.prunedTo = -1
+    await world.mine()
+    expect(await proved()).toEqual([inPruned])
+    expect(await proved()).toEqual([])
+    expect(planning.finder.problems()).toEqual([])
+    expect(getPegBooks(planning.state.view).totals.pendingReleases).toBe(0n)
   })
 
   it('has a deposit looked for again that is not in the block where it was seen', async () => {

@@ -7,6 +7,7 @@ import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import type { ChainParams } from '../../src/chain/params.ts'
 import { type Batch, currentVersion, openBatches } from '../../src/chain/peg/batches.ts'
 import { getPegBooks, isSolvent } from '../../src/chain/peg/books.ts'
+import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
 import { sats } from '../../src/primitives/units.ts'
 import { aUser, mintedWorld, spend, type TestChain, type TestL1 } from './chain-world.ts'
 import { aMemberChange, type Crew, keyOfCrew } from './member-changes.ts'
@@ -39,10 +40,14 @@ export class ChangingChain {
   /** L1 fee rate of the next blocks. */
   feeRate: number
 
-  extend(section: Partial<L1Section> = {}, transactions: readonly Transaction[] = []): Block {
+  extend(
+    section: Partial<L1Section> = {},
+    transactions: readonly Transaction[] = [],
+    freezeVotes: readonly FreezeVote[] = [],
+  ): Block {
     const l1Section = { ...EMPTY_L1_SECTION, headers: this.chain.headersTo(this.l1), ...section }
     const { feeRate } = this
-    const block = this.chain.extend({ l1Section, transactions, feeRate })
+    const block = this.chain.extend({ l1Section, transactions, freezeVotes, feeRate })
     this.blocks.push(block)
     if (!isSolvent(getPegBooks(this.chain.state.view).totals)) throw new TypeError('insolvent')
     return block

@@ -39,6 +39,7 @@ export function nodeFacade(fixture: ChainFixture): NodeFacade {
     testTransactions: async (transactions, options) =>
       fixture.pool.dryRun(transactions, { ...fixture.admission, ...options }),
     status: () => statusView(fixture),
+    networkActivity: () => ({ trustedPeers: 2, observers: 1, totals: { gossipOverRate: 7 } }),
     async requestDepositAddress() {
       if (fixture.depositAddressVerdict !== undefined) {
         return { ok: false, error: fixture.depositAddressVerdict }

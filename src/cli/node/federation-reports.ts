@@ -3,8 +3,7 @@
  * for, every key and what is left of it; and approved changes as anybody hands them in.
  */
 
-import type { KeyRemains } from '../../../federation/key-remains.ts'
-import { keyRemains } from '../../../federation/key-remains.ts'
+import { type CoinsOfKey, coinsByKey, NO_COINS } from '../../../federation/key-remains.ts'
 import type { Member } from '../../../federation/member.ts'
 import type { MembershipPool } from '../../../federation/membership-pool.ts'
 import type { NodeFacade } from '../../api/ports.ts'
@@ -21,10 +20,10 @@ import type { StateView } from '../../chain/state.ts'
 import { activeMemberSet, hashOfSet } from '../../chain/validators.ts'
 import type { Node } from '../../node/node.ts'
 import { bytesToHex } from '../../primitives/bytes.ts'
-import type { XOnlyKey } from '../../primitives/hashes.ts'
+import type { BlockHash, XOnlyKey } from '../../primitives/hashes.ts'
 
 export interface FederationReportParts {
-  readonly node: Pick<Node, 'chain' | 'links'>
+  readonly node: Pick<Node, 'chain'> & { readonly links: Pick<Node['links'], 'connectedKeys'> }
   readonly member: Pick<Member, 'keyProgress'> | undefined
   readonly membership: Pick<MembershipPool, 'submit' | 'change'>
   /** This node's validator key, whether or not a set names it. */
@@ -34,13 +33,26 @@ export interface FederationReportParts {
 export function createFederationReports(
   parts: FederationReportParts,
 ): Pick<NodeFacade, 'federation' | 'submitMemberChange'> {
+  const coins = rememberedCoins(parts.node.chain)
   return {
-    federation: () => federationOf(parts),
+    federation: () => federationOf(parts, coins()),
     submitMemberChange: (change) => parts.membership.submit(change),
   }
 }
 
-function federationOf(parts: FederationReportParts): FederationView {
+type Coins = ReadonlyMap<number, CoinsOfKey>
+
+/** Every coin is looked at, so at most once for a block. */
+function rememberedCoins(chain: FederationReportParts['node']['chain']): () => Coins {
+  let known: { readonly hash: BlockHash; readonly coins: Coins } | undefined
+  return () => {
+    const { tip, view } = chain.state()
+    if (known?.hash !== tip.hash) known = { hash: tip.hash, coins: coinsByKey(view) }
+    return known.coins
+  }
+}
+
+function federationOf(parts: FederationReportParts, coins: Coins): FederationView {
   const { node, membership } = parts
   const { view } = node.chain.state()
   const active = activeMemberSet(view)
@@ -53,7 +65,7 @@ function federationOf(parts: FederationReportParts): FederationView {
     members: membersOf(parts, active.keys),
     pending: pendingOf(parts, view),
     waitingChange: waiting === undefined ? null : changeOf(waiting),
-    keyEpochs: [...memberSets(view)].flatMap((set) => keyEpochOf(view, set)),
+    keyEpochs: [...memberSets(view)].flatMap((set) => keyEpochOf(view, set, coins)),
   }
 }
 
@@ -102,11 +114,11 @@ function changeOf({ epoch, threshold, members }: MemberChange): FederationView['
   return { epoch, threshold, members: [...members] }
 }
 
-function keyEpochOf(view: StateView, set: MemberSet): FederationView['keyEpochs'] {
+function keyEpochOf(view: StateView, set: MemberSet, coins: Coins): FederationView['keyEpochs'] {
   const key = findKeyEpoch(view, set.epoch)
   if (key === undefined) return []
   const isProved = set.status === 'active' || set.status === 'retired'
-  const remains: KeyRemains = keyRemains(view, set.epoch)
+  const held = coins.get(set.epoch) ?? NO_COINS
   return [
     {
       epoch: set.epoch,
@@ -116,8 +128,8 @@ function keyEpochOf(view: StateView, set: MemberSet): FederationView['keyEpochs'
       members: [...set.keys],
       announcedHeight: key.height,
       activatedHeight: isProved ? Math.max(set.activeFrom, key.height) : null,
-      coins: remains.coins,
-      coinsSats: Number(remains.sats),
+      coins: held.coins,
+      coinsSats: Number(held.sats),
     },
   ]
 }

@@ -14,6 +14,7 @@ import { type MembershipPool, openMembershipPool } from '../../../federation/mem
 import { openKeyStore } from '../../../federation/signing/key-store.ts'
 import { createSigningThread } from '../../../federation/signing/signing-thread.ts'
 import { chainParams } from '../../../genesis/network.ts'
+import type { NetworkActivity } from '../../api/ports.ts'
 import { createApiServer } from '../../api/server.ts'
 import { p2trScript } from '../../bitcoin/script.ts'
 import type { ChainParams } from '../../chain/params.ts'
@@ -37,7 +38,7 @@ import { openDataDirectory } from '../../storage/data-directory.ts'
 import { openLevelStore } from '../../storage/level-store.ts'
 import { PROGRAM_VERSION } from '../program-version.ts'
 import { createChangeRecord } from './change-record.ts'
-import { createChainQueries, createNodeFacade } from './node-facade.ts'
+import { createChainQueries, createNodeFacade, type FacadeParts } from './node-facade.ts'
 import { exists, HomeError, homePaths, type NodeHome } from './node-home.ts'
 import { createOpenResources, type OpenResources } from './open-resources.ts'
 
@@ -114,7 +115,12 @@ async function assemble(
   await node.start()
   membership.start()
   await member?.start()
-  const apiPort = await startApi(assembly, overrides, { node, member, membership })
+  const networkActivity = (): NetworkActivity => {
+    const { trustedPeers, observers, ...totals } = network.statistics()
+    return { trustedPeers, observers, totals }
+  }
+  const opened = { node, member, membership, networkActivity }
+  const apiPort = await startApi(assembly, overrides, opened)
   runtime.log.info({ addresses: network.addresses(), api: apiPort }, 'started')
   return { node, apiPort }
 }
@@ -303,19 +309,17 @@ function openL1(home: NodeHome, params: ChainParams, runtime: Runtime): BitcoinL
 async function startApi(
   { home, identity, runtime, open }: Assembly,
   overrides: StartOverrides,
-  { node, member, membership }: OpenedParts,
+  opened: OpenedParts & Pick<FacadeParts, 'networkActivity'>,
 ): Promise<number | undefined> {
   const { api } = home.config
   if (!api.enabled) return undefined
   const server = createApiServer(
     { host: api.host, port: overrides.apiPort ?? api.port },
     {
-      queries: createChainQueries(node),
+      queries: createChainQueries(opened.node),
       node: createNodeFacade({
-        node,
-        member,
+        ...opened,
         genesis: home.genesis,
-        membership,
         publicKey: identity?.publicKey,
         version: PROGRAM_VERSION,
       }),

@@ -24,6 +24,7 @@ import { createEvidenceReports } from './evidence-reports.ts'
 import { createFederationReports } from './federation-reports.ts'
 import { createLimitReports } from './limit-reports.ts'
 import { createMempoolView } from './mempool-view.ts'
+import { createPegNewsReports } from './peg-news.ts'
 import { createPegReports } from './peg-reports.ts'
 import { createRecoveryWatch, type RecoveryWatch } from './recovery-watch.ts'
 
@@ -38,6 +39,7 @@ export interface FacadeParts {
   /** This node's validator key, whether or not it is in a set. */
   readonly publicKey: XOnlyKey | undefined
   readonly version: string
+  readonly networkActivity: NodeFacade['networkActivity']
 }
 
 export function createNodeFacade(parts: FacadeParts): NodeFacade {
@@ -60,6 +62,7 @@ export function createNodeFacade(parts: FacadeParts): NodeFacade {
     submitPackage: async (transactions, options) => node.submitPackage(transactions, options),
     testTransactions: async (transactions, options) => node.dryRun(transactions, options),
     status: () => statusOf(parts, recovery),
+    networkActivity: parts.networkActivity,
     genesis: () => parts.genesis,
     health: () => healthOf(parts, recovery),
     onEvent: (handler) => forwardEvents(node, { reports, evidence }, handler),
@@ -223,6 +226,7 @@ function forwardEvents(
   },
   handler: (event: NodeFacadeEvent) => void,
 ): () => void {
+  const pegNews = createPegNewsReports(node.chain)
   return node.events.subscribe((event) => {
     if (event.kind === 'evidence') {
       const evidence = views.evidence.viewOf(event.evidence, event.carriedBy)
@@ -234,5 +238,6 @@ function forwardEvents(
     handler({ kind: 'block', height, hash, txCount: block.transactions.length })
     for (const deposit of reports.mintedIn(block)) handler({ kind: 'deposit', deposit })
     for (const release of reports.changedIn(block)) handler({ kind: 'release', release })
+    for (const news of pegNews.newsAt(height)) handler(news)
   })
 }

@@ -66,6 +66,7 @@ beforeAll(async () => {
     genesis,
     publicKey: undefined,
     version: '1',
+    networkActivity: () => ({ trustedPeers: 0, observers: 0, totals: {} }),
   }
   api = createApiApplication(
     {

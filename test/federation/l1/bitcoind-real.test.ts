@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BitcoinL1 } from '../../../federation/l1/bitcoin-l1.ts'
 import { createBitcoindL1 } from '../../../federation/l1/bitcoind.ts'
 import { L1UnavailableError } from '../../../federation/l1/l1-error.ts'
+import { isPrunedBlock } from '../../../federation/l1/pruned-block.ts'
 import { encodeAddress, L1_ADDRESS_NETWORKS } from '../../../src/bitcoin/address.ts'
+import { toBlockHash } from '../../../src/primitives/hashes.ts'
 import { bitcoindPath, type RunningBitcoind, startBitcoind } from '../../support/bitcoind.ts'
 import { runtime } from './l1-worlds.ts'
 import { WALLET_SCRIPT } from './taproot-spender.ts'
@@ -30,6 +32,8 @@ describe.skipIf(bitcoindPath === undefined)('a real bitcoind', () => {
     const old = (await l1.blockHashAt(1))!
     expect(await l1.header(old)).toMatchObject({ height: 1, inBestChain: true, confirmations: 900 })
     expect(await l1.block(old)).toBeUndefined()
+    expect(await isPrunedBlock(l1, old)).toBe(true)
+    expect(await isPrunedBlock(l1, toBlockHash('00'.repeat(32)))).toBe(false)
     const recent = (await l1.blockHashAt(890))!
     expect(await l1.block(recent)).toMatchObject({ height: 890 })
   })

@@ -3,7 +3,7 @@ import { createConfirmationFinder } from '../../../federation/releases/confirmat
 import { type Transaction, transactionId } from '../../../src/bitcoin/transaction.ts'
 import type { Batch, BatchVersion } from '../../../src/chain/peg/batches.ts'
 import { sats } from '../../../src/primitives/units.ts'
-import { WALLET_SCRIPT } from '../l1/taproot-spender.ts'
+import { sweep, WALLET_SCRIPT } from '../l1/taproot-spender.ts'
 import { PegWorld } from '../peg-world.ts'
 
 function batchOf(transaction: Transaction, afterL1Height: number, id = 0): Batch {
@@ -97,11 +97,11 @@ describe('the confirmation finder', () => {
     expect(finder.find(batch)?.l1Height).toBe(world.l1Tip.height)
   })
 
-  it('is stuck, not busy, while L1 lacks a block', async () => {
+  it('is stuck, not busy, while L1 lacks a block that is on its way', async () => {
     const { world, finder, payment } = await finding()
     const batch = batchOf(payment(), world.l1Tip.height)
-    await world.mine(3)
-    world.l1.prunedTo = 112
+    await world.mine()
+    world.l1.prunedTo = world.l1Tip.height
     const { calls } = world.l1
     expect(await finder.look([batch], world.l1Tip.height)).toBe('stuck')
     expect(world.l1.calls - calls).toBeLessThan(5)
@@ -118,5 +118,107 @@ describe('the confirmation finder', () => {
     await look([batch])
     await look([])
     expect(finder.find(batch)).toBeUndefined()
+  })
+})
+
+describe('the confirmation finder with an L1 that has pruned blocks', () => {
+  it('passes them over, and is content when the batch is not in there', async () => {
+    const { world, finder, payment, look } = await finding()
+    const [waiting, mined] = [payment(), payment()]
+    const after = world.l1Tip.height
+    const batches = [batchOf(waiting, after), batchOf(mined, after, 1)]
+    await world.mine(5)
+    world.l1.prunedTo = after + 3
+    world.send(mined)
+    await world.mine()
+    expect(await look(batches)).toBe('done')
+    expect(batches.map((batch) => finder.find(batch)?.l1Height)).toEqual([undefined, after + 6])
+    expect(finder.problems()).toEqual([])
+    // Nobody asks again.
+    const { calls } = world.l1
+    expect(await look(batches)).toBe('done')
+    expect(world.l1.calls - calls).toBe(1)
+    world.send(waiting)
+    await world.mine()
+    await look(batches)
+    expect(finder.find(batches[0]!)?.l1Height).toBe(after + 7)
+  })
+
+  it('finds a batch in there by its coins, and says which block the operator has to fetch', async () => {
+    const { world, finder, payment, look } = await finding()
+    const [pruned, mined] = [payment(), payment()]
+    const after = world.l1Tip.height
+    world.send(pruned)
+    await world.mine(4)
+    world.l1.prunedTo = after + 1
+    world.send(mined)
+    await world.mine()
+    const batches = [batchOf(pruned, after), batchOf(mined, after, 1)]
+    expect(await look(batches)).toBe('done')
+    expect(batches.map((batch) => finder.find(batch)?.l1Height)).toEqual([after + 1, after + 5])
+    const hash = world.l1Chain.blockAt(after + 1)!.hash
+    expect(finder.problems()).toEqual([
+      expect.stringContaining(`batch 0 is in L1's block ${after + 1}`),
+    ])
+    expect(finder.problems()[0]).toContain(`bitcoin-cli getblockfrompeer ${hash} `)
+    await look(batches.slice(1))
+    expect(finder.problems()).toEqual([])
+  })
+
+  it('finds the version that L1 took, when all blocks since the batch are pruned', async () => {
+    const { world, finder, payment, look } = await finding()
+    const first = payment()
+    const second = { ...first, lockTime: 1 }
+    const after = world.l1Tip.height
+    const batch = batchOf(first, after)
+    const versions = [...batch.versions, versionOf(second, after + 2)]
+    world.send(first)
+    await world.mine(6)
+    world.l1.prunedTo = world.l1Tip.height - 1
+    expect(await look([{ ...batch, versions }])).toBe('done')
+    const found = { txid: transactionId(first), l1Height: after + 1 }
+    expect(finder.find({ ...batch, versions })).toEqual(found)
+    expect(finder.problems()).toHaveLength(1)
+  })
+
+  it('says so when nothing is left to tell, and goes on with the others', async () => {
+    const { world, finder, payment, look } = await finding()
+    const [gone, waiting] = [payment(), payment()]
+    const after = world.l1Tip.height
+    const txid = world.send(gone)
+    await world.mine()
+    for (const [vout, { value }] of gone.outputs.entries()) {
+      world.l1Chain.mempool.add(sweep({ outPoint: { txid, vout }, value }, 1_000n).transaction)
+    }
+    await world.mine(3)
+    world.l1.prunedTo = after + 2
+    const batches = [batchOf(gone, after), batchOf(waiting, after, 1)]
+    expect(await look(batches)).toBe('done')
+    expect(finder.problems()).toEqual([
+      expect.stringContaining(`batch 0 may be in one of L1's blocks ${after + 1} to ${after + 2}`),
+    ])
+    const { calls } = world.l1
+    expect(await look(batches)).toBe('done')
+    expect(world.l1.calls - calls).toBe(1)
+    world.send(waiting)
+    await world.mine()
+    await look(batches)
+    expect(finder.find(batches[1]!)?.l1Height).toBe(world.l1Tip.height)
+  })
+
+  it('looks again when what was found or missed is reorganised away', async () => {
+    const { world, finder, payment, look } = await finding()
+    const payout = payment()
+    const after = world.l1Tip.height
+    const batch = batchOf(payout, after)
+    world.send(payout)
+    await world.mine(3)
+    world.l1.prunedTo = after + 2
+    await look([batch])
+    expect(finder.problems()).toHaveLength(1)
+    await world.l1Chain.reorganise(3, { script: WALLET_SCRIPT, transactions: 'forget' })
+    await look([batch])
+    expect(finder.find(batch)).toBeUndefined()
+    expect(finder.problems()).toEqual([])
   })
 })

@@ -24,6 +24,8 @@ function signed(world: BatchWorld, batch: Batch) {
   return signAlone(world, batch, shares)
 }
 
+const notMined = { find: () => undefined }
+
 describe('signed batches', () => {
   it('go to L1 until the chain has confirmed them', async () => {
     const world = await BatchWorld.withBatches(1)
@@ -35,12 +37,12 @@ describe('signed batches', () => {
       true,
       false,
     ])
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     expect(batches.isBroadcast(batch!)).toBe(true)
     expect(world.l1Chain.mempool.find(transactionId(transaction))).toBeDefined()
     const [hash] = await world.mine(4)
     await world.confirm(transaction, present(hash, 'block'))
-    await batches.broadcast(world.chain.state.view, 'tip 2')
+    await batches.broadcast(world.chain.state.view, 'tip 2', notMined)
     expect(batches.find(batch!)).toBeUndefined()
   })
 
@@ -49,17 +51,32 @@ describe('signed batches', () => {
     const batches = await openSigned(world, openMemoryStore())
     const [batch] = world.openBatches()
     await batches.add(batch!, signed(world, batch!))
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     world.l1Chain.mempool.clear()
     const { calls } = world.l1
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     expect(world.l1.calls).toBe(calls)
     world.runtime.advance(30_000)
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     expect(world.l1Chain.mempool.entries()).toHaveLength(1)
     world.l1Chain.mempool.clear()
-    await batches.broadcast(world.chain.state.view, 'another tip')
+    await batches.broadcast(world.chain.state.view, 'another tip', notMined)
     expect(world.l1Chain.mempool.entries()).toHaveLength(1)
+  })
+
+  it('are not sent while L1 has another version, until that is reorganised away', async () => {
+    const world = await BatchWorld.withBatches(2)
+    const batches = await openSigned(world, openMemoryStore())
+    const [mined, other] = world.openBatches()
+    for (const batch of [mined!, other!]) await batches.add(batch, signed(world, batch))
+    const { view } = world.chain.state
+    const found = { txid: transactionId(currentVersion(mined!).transaction), l1Height: 1 }
+    await batches.broadcast(view, 'tip', {
+      find: ({ id }) => (id === mined!.id ? found : undefined),
+    })
+    expect([batches.isBroadcast(mined!), batches.isBroadcast(other!)]).toEqual([false, true])
+    await batches.broadcast(view, 'tip', notMined)
+    expect(batches.isBroadcast(mined!)).toBe(true)
   })
 
   it('survive a restart; a row of another transaction is not this batch\u2019s', async () => {
@@ -85,7 +102,7 @@ describe('signed batches', () => {
     expect(batches.find(batch!)).toBe(transaction)
     // Another member was faster, with other signatures: the same transaction all the same.
     world.l1Chain.mempool.add(signed(world, batch!))
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     expect(batches.isBroadcast(batch!)).toBe(true)
     expect(batches.refusal(batch!)).toBeUndefined()
   })
@@ -99,9 +116,9 @@ describe('signed batches', () => {
     await batches.add(one!, withSignatures(transaction, spoilt))
     await batches.add(two!, signed(world, two!))
     world.l1.isDown = true
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     world.l1.isDown = false
-    await batches.broadcast(world.chain.state.view, 'tip')
+    await batches.broadcast(world.chain.state.view, 'tip', notMined)
     expect([batches.isBroadcast(one!), batches.isBroadcast(two!)]).toEqual([false, true])
     expect(batches.refusal(one!)).toMatch(/script-verify-flag/)
   })
@@ -112,7 +129,7 @@ describe('signed batches', () => {
     const [batch] = world.openBatches()
     const batches = await openSigned(world, openMemoryStore())
     await batches.add(batch!, signed(world, batch!))
-    await batches.broadcast(young.chain.state.view, 'tip')
+    await batches.broadcast(young.chain.state.view, 'tip', notMined)
     expect(batches.find(batch!)).toBeDefined()
   })
 })

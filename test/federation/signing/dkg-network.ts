@@ -89,6 +89,10 @@ export class DkgNetwork {
     return this.#running.get(member)?.status().waitingFor ?? []
   }
 
+  restartsAt(member: number): ReadonlyMap<number, number> {
+    return this.#running.get(member)?.status().restarts ?? new Map()
+  }
+
   /** Delivers everything in flight in random order, then one tick for everybody. */
   round(): void {
     while (this.#pool.length > 0) {
