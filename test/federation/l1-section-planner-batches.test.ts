@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { openDepositBook } from '../../federation/deposits/deposit-book.ts'
 import { scanBlock } from '../../federation/deposits/scan-block.ts'
 import {
   createL1SectionPlanner,
@@ -7,6 +8,7 @@ import {
 } from '../../federation/l1-section-planner.ts'
 import { createConfirmationFinder } from '../../federation/releases/confirmation-finder.ts'
 import { CHANGE_RECIPIENT } from '../../src/chain/peg/deposit-address.ts'
+import { findClaimHeight } from '../../src/chain/peg/deposits.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex } from '../../src/primitives/bytes.ts'
 import { aUser } from '../support/chain-world.ts'
@@ -84,7 +86,10 @@ describe('the L1 section planner, with batches on L1,', () => {
     const behind = world.chain.state
     await world.addBatch('user 0')
     await payAll(world)
-    const book = await world.openBook()
+    const book = await openDepositBook(world.store, {
+      isMinted: (outPoint) => findClaimHeight(behind.view, outPoint) !== undefined,
+      minDepositSats: world.params.peg.minDepositSats,
+    })
     const own = [aUser('user 0').script, CHANGE_RECIPIENT].map((to) => world.registration(to))
     const registrations = new Map(own.map((one) => [bytesToHex(one.script), one]))
     for (let height = 1; height <= world.l1Tip.height; height++) {

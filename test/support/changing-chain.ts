@@ -68,6 +68,15 @@ export class ChangingChain {
 
   /** One release from burn to confirmation; what it pays beyond the fee is the fee reserve's. */
   release(): void {
+    this.burn()
+    // After a change of keys the coins are on their way to the new one.
+    for (let sweeps = 0; this.open('payment') === undefined && sweeps < 5; sweeps++) {
+      this.confirm(this.open('upkeep'))
+    }
+    this.confirm(this.open('payment'))
+  }
+
+  burn(): void {
     const { outPoint, value } = this.#coin
     const rest = value - RELEASE_SATS - 1_000n
     const burn = spend(
@@ -81,11 +90,6 @@ export class ChangingChain {
     this.#coin = { outPoint: { txid: transactionId(burn), vout: 1 }, value: rest }
     this.extend({}, [burn])
     this.extend()
-    // After a change of keys the coins are on their way to the new one.
-    for (let sweeps = 0; this.open('payment') === undefined && sweeps < 5; sweeps++) {
-      this.confirm(this.open('upkeep'))
-    }
-    this.confirm(this.open('payment'))
   }
 
   /** Approves the change and announces its key. */

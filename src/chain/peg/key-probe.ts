@@ -35,9 +35,10 @@ import {
   plannedVsize,
   rateOfFee,
 } from './batch-transaction.ts'
-import { type Batch, openBatches, putBatch } from './batches.ts'
+import { type Batch, putBatch } from './batches.ts'
 import { adjustTotals, getPegBooks, putPegBooks } from './books.ts'
 import { CHANGE_RECIPIENT } from './deposit-address.ts'
+import { hasOpenProof, PROOF_VSIZE } from './fee-reserve.ts'
 import { FreeCoins } from './free-coins.ts'
 import { isFrozen } from './freeze.ts'
 import { depositScriptOf, findKeyEpoch } from './key-epochs.ts'
@@ -51,7 +52,6 @@ const RATE_FACTOR = 2
 const FEE_ROOM = 4n
 const CHANGE_SCRIPT = new Uint8Array(34)
 const CHANGE_DUST = dustLimit(CHANGE_SCRIPT)
-const PROOF_VSIZE = plannedVsize(1, outputBytes(CHANGE_SCRIPT), 1)
 const PROBE_VSIZE = plannedVsize(1, 2 * outputBytes(CHANGE_SCRIPT), 2)
 const BATCH_ID_MAX = 0xffff_ffff
 
@@ -90,13 +90,6 @@ export function connectKeyProbe(
     const proof = planProof(overlay, params, set, context)
     if (proof !== undefined) bookProbe(overlay, proof)
   }
-}
-
-function hasOpenProof(view: StateView, epoch: number): boolean {
-  for (const { kind, keyEpoch } of openBatches(view)) {
-    if (kind === 'proof' && keyEpoch === epoch) return true
-  }
-  return false
 }
 
 interface ProbePlan {

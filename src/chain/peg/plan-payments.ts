@@ -13,6 +13,7 @@ import { type BatchContext, type BatchPlan, newBatch, wantedParts } from './batc
 import { BATCH_INPUTS_MAX, feeAtRate, outputBytes, plannedVsize } from './batch-transaction.ts'
 import { getPegBooks } from './books.ts'
 import { choosePayments, type PaymentChoice, type PaymentTerms } from './choose-payments.ts'
+import { freeFeeReserve } from './fee-reserve.ts'
 import type { FreeCoins } from './free-coins.ts'
 import { activeKeyEpoch } from './key-epochs.ts'
 import { payableReleases } from './release-limits.ts'
@@ -32,7 +33,7 @@ export function planPayment(
   const active = activeKeyEpoch(view)
   if (active === undefined) return undefined
   const { feeRateFloor, splitCoinMinSats } = params.peg
-  const { feeReserve } = getPegBooks(view).totals
+  const feeReserve = freeFeeReserve(view, params)
   const found = choose(view, params, coins, {
     feeRate: context.feeRate,
     feeRateLeast: feeRateFloor,

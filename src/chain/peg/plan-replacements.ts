@@ -23,6 +23,7 @@ import {
 } from './batches.ts'
 import { getPegBooks } from './books.ts'
 import { CHANGE_RECIPIENT } from './deposit-address.ts'
+import { freeFeeReserve } from './fee-reserve.ts'
 import type { FreeCoins } from './free-coins.ts'
 import { activeKeyEpoch, depositScriptOf, findKeyEpoch } from './key-epochs.ts'
 import { queuedReleases } from './releases.ts'
@@ -47,7 +48,7 @@ export function planReplacement(
   coins: () => FreeCoins,
 ): Replacement | undefined {
   if (batch.kind === 'probe' || batch.kind === 'proof') return undefined
-  const { l1Height, totals } = getPegBooks(view)
+  const { l1Height } = getPegBooks(view)
   const current = currentVersion(batch)
   if (l1Height - current.l1Height < params.peg.bumpAfterL1Blocks) return undefined
   if (context.feeRate <= current.feeRate) return undefined
@@ -59,7 +60,7 @@ export function planReplacement(
   const terms = {
     feeRate: Math.min(params.peg.feeRateCeiling, Math.max(context.feeRate, nextRate(batch))),
     feeRateLeast: current.feeRate + 1,
-    budget: current.fee + totals.feeReserve,
+    budget: current.fee + freeFeeReserve(view, params),
     replacedFee: current.fee,
     changeParts: changeOutputs(batch, current).length,
     changePartMin: params.peg.splitCoinMinSats,

@@ -19,6 +19,7 @@ import { type BatchContext, type BatchPlan, newBatch, wantedParts } from './batc
 import { BATCH_INPUTS_MAX, feeAtRate } from './batch-transaction.ts'
 import { openBatches } from './batches.ts'
 import { getPegBooks } from './books.ts'
+import { freeFeeReserve } from './fee-reserve.ts'
 import type { FreeCoins } from './free-coins.ts'
 import { activeKeyEpoch, type KeyEpoch } from './key-epochs.ts'
 import { payableReleases } from './release-limits.ts'
@@ -140,11 +141,12 @@ interface SettledWork {
 
 function settleWork(
   view: StateView,
-  { peg }: ChainParams,
+  params: ChainParams,
   { feeRate }: BatchContext,
   { inputs: all, changeParts, isUrgent }: Work,
 ): SettledWork | undefined {
-  const { feeReserve } = getPegBooks(view).totals
+  const { peg } = params
+  const feeReserve = freeFeeReserve(view, params)
   const terms: FeeTerms = {
     feeRate,
     feeRateLeast: peg.feeRateFloor,

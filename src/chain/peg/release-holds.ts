@@ -7,8 +7,8 @@
 import type { ChainParams } from '../params.ts'
 import type { StateView } from '../state.ts'
 import { BATCH_INPUTS_MAX } from './batch-transaction.ts'
-import { getPegBooks } from './books.ts'
 import { choosePayments } from './choose-payments.ts'
+import { freeFeeReserve } from './fee-reserve.ts'
 import { FreeCoins } from './free-coins.ts'
 import { findFreeze } from './freeze.ts'
 import { activeKeyEpoch } from './key-epochs.ts'
@@ -94,7 +94,7 @@ export class ReleaseHolds {
   /** At the lowest rate, alone, and with the simplest change. */
   #isAffordable(release: Release, coins: FreeCoins): boolean {
     const { feeRateFloor, splitCoinMinSats } = this.#params.peg
-    const { feeReserve } = getPegBooks(this.#view).totals
+    const feeReserve = freeFeeReserve(this.#view, this.#params)
     const terms = {
       feeRate: feeRateFloor,
       feeRateLeast: feeRateFloor,

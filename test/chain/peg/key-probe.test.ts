@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { transactionId } from '../../../src/bitcoin/transaction.ts'
 import { EMPTY_L1_SECTION } from '../../../src/chain/l1-section.ts'
 import { findMemberSet, getEpochBooks, pendingMemberSet } from '../../../src/chain/member-sets.ts'
-import { currentVersion, openBatches } from '../../../src/chain/peg/batches.ts'
+import { currentVersion, findBatch, openBatches } from '../../../src/chain/peg/batches.ts'
 import { getPegBooks } from '../../../src/chain/peg/books.ts'
 import { CHANGE_RECIPIENT } from '../../../src/chain/peg/deposit-address.ts'
 import { activeKeyEpoch, depositScriptOf } from '../../../src/chain/peg/key-epochs.ts'
@@ -139,6 +139,24 @@ describe('a new key', () => {
     expect(world.open('proof')?.versions).toHaveLength(1)
     const spending = [...openBatches(chain.state.view)].filter(({ keyEpoch }) => keyEpoch === 1)
     expect(spending.map(({ kind }) => kind)).toEqual(['proof'])
+  })
+
+  it('finds the fee of its proof in the reserve, though fees rise and other batches want all of it', () => {
+    // Enough for several coins: a payment and the probe are under way together.
+    const world = new ChangingChain(params, 100_000_000n)
+    for (let i = 0; i < 3; i++) world.release()
+    world.burn()
+    world.announce(founders, five)
+    const probe = world.open('probe')!
+    const payment = world.open('payment')!
+    for (let i = 0; i <= params.peg.bumpAfterL1Blocks; i++) world.l1.mine()
+    world.feeRate = params.peg.feeRateCeiling
+    world.extend()
+    const dearer = findBatch(world.chain.state.view, payment.id)!
+    expect(dearer.versions).toHaveLength(2)
+    world.confirm(dearer)
+    world.confirm(probe)
+    expect(world.open('proof')).toBeDefined()
   })
 
   it('takes no gifts before it is proved, and pays nobody when it was given up', () => {
