@@ -55,7 +55,10 @@ export interface ReservesTrust extends GenesisFacts {
 }
 
 export interface ProvedReserves {
-  readonly block: Pick<ProvedFacts, 'height' | 'blockHash' | 'timeMs' | 'totals' | 'signers'>
+  readonly block: Pick<
+    ProvedFacts,
+    'height' | 'blockHash' | 'timeMs' | 'totals' | 'signers' | 'validators'
+  >
   /** Last L1 header in the state after the block. */
   readonly l1Height: number
   readonly l1Hash: BlockHash

@@ -171,7 +171,7 @@ async function runApprove({ context, args, options }: CommandCall): Promise<void
     context,
     path,
     approved,
-    missing > 0 ? `${missing} more approvals` : `causeway federation submit ${path}`,
+    missing > 0 ? moreApprovals(missing) : `causeway federation submit ${path}`,
   )
 }
 
@@ -200,9 +200,14 @@ async function runSubmit({ context, args }: CommandCall): Promise<void> {
   const merged = mergeFiles(files)
   const missing = missingApprovals(merged)
   if (missing > 0) {
-    throw new CliError(EXIT.rejected, 'member-approvals-missing', `${missing} more approvals`, {
-      hint: 'causeway federation approve FILE, on the machines of other validators',
-    })
+    throw new CliError(
+      EXIT.rejected,
+      'member-approvals-missing',
+      `${moreApprovals(missing)} wanted`,
+      {
+        hint: 'causeway federation approve FILE, on the machines of other validators',
+      },
+    )
   }
   const { epoch, threshold, members, approvals } = merged
   await context.node.submitMemberChange({ epoch, threshold, members, approvals })
@@ -212,6 +217,10 @@ async function runSubmit({ context, args }: CommandCall): Promise<void> {
       'follow it: causeway federation epochs',
     ].join('\n'),
   )
+}
+
+function moreApprovals(missing: number): string {
+  return missing === 1 ? '1 more approval' : `${missing} more approvals`
 }
 
 function describeChange(file: MemberChangeFile): string {

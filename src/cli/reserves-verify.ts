@@ -158,13 +158,13 @@ function showProved(
   { block, l1Height, l1Hash, coins, keyEpochs }: ProvedReserves,
   more: { readonly genesis: Genesis; readonly onL1: OnL1 | undefined },
 ): void {
-  const { totals, signers, ...place } = block
-  const { validators, peg } = more.genesis
+  const { totals, signers, validators, ...place } = block
+  const { peg } = more.genesis
   const result = {
     verified: true,
     ...place,
     signers,
-    validators: validators.length,
+    validators,
     totals,
     l1Height,
     l1Hash,
@@ -184,7 +184,7 @@ function showProved(
       ['height', String(block.height)],
       ['block', block.blockHash],
       ['time', utcTime(Math.floor(block.timeMs / 1_000))],
-      ['signed by', `${signers.length} of ${validators.length} validators`],
+      ['signed by', `${signers.length} of ${validators} validators`],
       ['final', context.output.paint('green', 'yes')],
       ['supply', btc(totals.supply)],
       ['+ pending releases', btc(totals.pendingReleases)],

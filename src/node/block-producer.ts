@@ -19,6 +19,7 @@ import type { Verdict } from '../consensus/events-and-effects.ts'
 import type { Evidence } from '../consensus/evidence.ts'
 import { buildBlockTemplate } from '../mempool/block-template.ts'
 import type { Mempool } from '../mempool/mempool.ts'
+import type { BlockHash } from '../primitives/hashes.ts'
 import { type Rejection, type Result, reject } from '../primitives/result.ts'
 import type { Logger, Runtime } from '../runtime/runtime.ts'
 import type { ChainService } from './chain-service.ts'
@@ -105,6 +106,8 @@ class Producer implements BlockProducer {
   /** Monotonic, milliseconds. */
   #appliedAtMs: number | undefined
   #emptyInARow = 0
+  /** The block after which a batch is due and nothing can be paid. */
+  #unpayableOn: BlockHash | undefined
   #last: { readonly totals: PegTotals; readonly timeMs: number }
 
   constructor(parts: BlockProducerParts) {
@@ -211,13 +214,22 @@ class Producer implements BlockProducer {
     if (decidesFreeze(state.view, votes)) return true
     if (this.#pauseLeftMs() > 0) return false
     if (this.#parts.evidence.select().length > 0) return true
-    if (votes.length > 0 || peg.hasWork(state)) return true
-    const context = {
-      height: state.tip.height + 1,
-      timeMs: this.#nextTimeMs(),
-      feeRate: chain.params.peg.feeRateFloor,
-    }
-    return wouldBuildBatch(state.view, chain.params, context)
+    return votes.length > 0 || peg.hasWork(state) || this.#wouldBuildBatch()
+  }
+
+  /** Once a batch is due, time changes nothing: with a thousand releases, planning takes milliseconds. */
+  #wouldBuildBatch(): boolean {
+    const { chain } = this.#parts
+    const { tip, view } = chain.state()
+    if (this.#unpayableOn === tip.hash) return false
+    const timeMs = this.#nextTimeMs()
+    const due = batchDueMs(view, chain.params)
+    if (due === undefined || timeMs < due) return false
+    const feeRate = chain.params.peg.feeRateFloor
+    if (wouldBuildBatch(view, chain.params, { height: tip.height + 1, timeMs, feeRate }))
+      return true
+    this.#unpayableOn = tip.hash
+    return false
   }
 
   /** Block 0 is years old; it asks for no heartbeat. */

@@ -5,6 +5,7 @@ import type { Block } from '../../src/chain/block.ts'
 import { PLAIN_VERIFICATION } from '../../src/chain/block-scripts.ts'
 import { EMPTY_L1_SECTION, type L1Section } from '../../src/chain/l1-section.ts'
 import type { FreezeVote } from '../../src/chain/peg/freeze-vote.ts'
+import { batchDueMs } from '../../src/chain/peg/plan-batches.ts'
 import { coinsOf } from '../../src/chain/state.ts'
 import { medianTimePast, spendableCoins } from '../../src/chain/tip.ts'
 import type { Evidence } from '../../src/consensus/evidence.ts'
@@ -87,7 +88,11 @@ class Workshop {
 }
 
 /** With alice's coins minted in block 2. */
-async function workshop(): Promise<{ shop: Workshop; payment: (vout: number) => Transaction }> {
+async function workshop(): Promise<{
+  shop: Workshop
+  payment: (vout: number) => Transaction
+  coins: number
+}> {
   const database = await openChainDatabase(openMemoryStore(), { chainId: params.chainId })
   const shop = new Workshop(await openChainService(params, database, PLAIN_VERIFICATION))
   await shop.extend()
@@ -101,7 +106,7 @@ async function workshop(): Promise<{ shop: Workshop; payment: (vout: number) => 
       [{ outPoint: { txid: transactionId(mint), vout }, value: COIN_SATS }],
       [{ value: sats(COIN_SATS - 1_000n), script: alice.script }],
     )
-  return { shop, payment }
+  return { shop, payment, coins: mint.outputs.length }
 }
 
 describe('making a block', () => {
@@ -223,6 +228,31 @@ describe('work', () => {
     expect(shop.producer.hasWork()).toBe(false)
     await shop.time.pass(shop.producer.workDueInMs() ?? 0)
     expect(shop.producer.hasWork()).toBe(true)
+  })
+
+  it('is there when a batch is due, unless nothing can be paid', async () => {
+    const { shop, payment, coins } = await workshop()
+    const burn = (from: number, to: number): Transaction => {
+      const spent = Array.from({ length: to - from }, (_, n) => ({
+        outPoint: payment(from + n).inputs[0]!.prevout,
+        value: COIN_SATS,
+      }))
+      const value = sats(COIN_SATS * BigInt(to - from) - 100_000n)
+      return spend(alice, spent, [{ value, script: withdrawScript(aUser('l1').script) }])
+    }
+    shop.admit(burn(coins - 1, coins))
+    await shop.extend()
+    expect(shop.producer.hasWork()).toBe(false)
+    await shop.time.pass(params.peg.batchIntervalMs)
+    expect(shop.producer.hasWork()).toBe(true)
+    await shop.extend()
+    // Its fee does not pay for as many inputs as it needs.
+    shop.admit(burn(0, coins - 1))
+    await shop.extend()
+    await shop.time.pass(params.peg.batchIntervalMs)
+    const { view, tip } = shop.chain.state()
+    expect(batchDueMs(view, params)).toBe(tip.timeMs + params.peg.batchIntervalMs)
+    for (let poll = 0; poll < 3; poll++) expect(shop.producer.hasWork()).toBe(false)
   })
 
   it('of a member that then has nothing to say makes ever fewer empty blocks', async () => {
