@@ -11,7 +11,7 @@ import type { MutantRun } from '../support/run-mutant.ts'
 
 const execute = promisify(execFile)
 const RUNNER = new URL('../support/run-mutant.ts', import.meta.url).pathname
-const SEEDS = 30
+const SEEDS = 60
 
 describe('whole nodes notice when', () => {
   it.each(WHOLE_MUTANTS.map((mutant) => [mutant.name, mutant] as const))(

@@ -139,16 +139,4 @@ export const WHOLE_MUTANTS: readonly (Mutant & { readonly because: RegExp })[] =
     ],
     because: /while the peg is frozen|in a freeze/,
   },
-  {
-    ...WHOLE,
-    name: 'a walk over the state lives on while L1 is asked',
-    edits: [
-      edit(
-        'federation/l1-section-planner.ts',
-        'const open = [...openBatches(known)]',
-        'const open = openBatches(known)',
-      ),
-    ],
-    because: /missing: ranged record/,
-  },
 ]
