@@ -18,6 +18,7 @@ import {
   isMinting,
   isRecipient,
 } from '../../src/chain/peg/deposits.ts'
+import { isFrozen } from '../../src/chain/peg/freeze.ts'
 import { depositScriptOf, findDepositEpoch } from '../../src/chain/peg/key-epochs.ts'
 import type { StateView } from '../../src/chain/state.ts'
 import { bytesToHex, equalBytes } from '../../src/primitives/bytes.ts'
@@ -132,6 +133,10 @@ class Desk implements DepositDesk {
     if (state === 'forked' || state === 'wrong-network') {
       const detail =
         'the L1 of this node contradicts the chain: pay nothing now, or ask another node'
+      return reject('peg-frozen', 'premature', detail)
+    }
+    if (isFrozen(view())) {
+      const detail = 'the validators have stopped releases: what comes in now cannot leave again'
       return reject('peg-frozen', 'premature', detail)
     }
     const { key } = getEpochBooks(view())

@@ -45,6 +45,8 @@ describe.skipIf(bitcoindPath === undefined)('a freeze with processes and a real 
 
       for (const index of [1, 2, 3]) await vote(index, 'freeze')
       await frozenEverywhere(true)
+      const asked = await user.run('peg', 'deposit-address', await user.address(0))
+      expect(asked.json).toMatchObject({ error: { code: 'peg-frozen' } })
       const payee = createPayee('freeze')
       const burn = await user.release(15_000_000, payee.address)
       const waiting = await releaseWhen(node, burn, (each) => each.status === 'queued')

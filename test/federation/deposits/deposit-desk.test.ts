@@ -10,6 +10,7 @@ import { mintWindow } from '../../../src/chain/peg/deposits.ts'
 import { bytesToHex } from '../../../src/primitives/bytes.ts'
 import type { GossipVerdict } from '../../../src/runtime/runtime.ts'
 import { aUser } from '../../support/chain-world.ts'
+import { freezeVotes } from '../../support/freeze-votes.ts'
 import { PegWorld, seen, until } from '../peg-world.ts'
 
 const alice = aUser('alice').script
@@ -86,6 +87,14 @@ describe('the deposit desk: addresses', () => {
     const closed = await deskOf(await PegWorld.closed())
     expect(codeOf(await closed.desk.request(alice))).toBe('peg-closed')
     expect(book.registrations.size + closed.book.registrations.size).toBe(0)
+  })
+
+  it('gives none while a quorum has frozen the peg: what came in could not leave', async () => {
+    const world = await PegWorld.open()
+    const { desk } = await deskOf(world)
+    const stop = freezeVotes(world.params, [0, 1, 2], { serial: 1, freeze: true })
+    world.chain.extend({ freezeVotes: stop })
+    expect(codeOf(await desk.request(alice))).toBe('peg-frozen')
   })
 
   it('gives none while its L1 contradicts the chain', async () => {
