@@ -215,6 +215,8 @@ describe.skipIf(bitcoindPath === undefined)('a federation whose members change',
       // The old keys' coins move to the new one; of the first key's four members three have to sign, the
       // one that has left among them. Then its share is worth nothing, and may go.
       await a.kill()
+      // Upkeep is planned in blocks that bring L1 headers, and L1 has nothing else to mine for.
+      await fleet.faucet.mine(BURY)
       await pumpUntil('the sweeps', async () => {
         const { keyEpochs } = await f.client.federation()
         return keyEpochs.every(({ epoch, coins }) => epoch === 2 || coins === 0)
